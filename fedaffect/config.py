@@ -1,0 +1,230 @@
+"""RunConfig: everything that decides a run, checked before anything heavy is imported.
+
+Precedence, low to high: defaults < TOML file < ``FEDAFFECT_*`` < ``-o a.b=c`` < flags.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from fedaffect import registry, require
+from fedaffect.errors import UsageError
+
+SCHEMA_VERSION = 1
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False)
+
+
+class DataConfig(_Section):
+    """Which recordings, how they are cut, split and dealt out to clients."""
+
+    name: str = "synthetic"
+    root: Path | None = None
+    modality: Literal["wrist", "chest", "both"] = "wrist"
+    allow_missing: bool = False
+    eval: Literal["auto", "unseen", "loso", "blocks", "random"] = "auto"
+    overlap: float = 0.5
+    gap_s: float = 60.0
+    normalise: Literal["public", "global", "subject", "none"] = "public"
+    partition: str = "subject"
+    partition_by: Literal["subject", "stress"] = "subject"
+    alpha: float = 0.3
+    shards_per_client: int = 2
+    people: int | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _known_data(cls, value: str) -> str:
+        return registry.check_name("data", value)
+
+    @field_validator("partition")
+    @classmethod
+    def _known_partition(cls, value: str) -> str:
+        return registry.check_name("partition", value)
+
+    @field_validator("alpha", mode="before")
+    @classmethod
+    def _alpha(cls, value: object) -> float:
+        return require.number("--alpha", value, above=0)
+
+    @field_validator("overlap", mode="before")
+    @classmethod
+    def _overlap(cls, value: object) -> float:
+        return require.number("data.overlap", value, at_least=0, at_most=0.9)
+
+    @field_validator("gap_s", mode="before")
+    @classmethod
+    def _gap(cls, value: object) -> float:
+        return require.number("data.gap_s", value, at_least=0)
+
+    @field_validator("shards_per_client", mode="before")
+    @classmethod
+    def _shards(cls, value: object) -> int:
+        return require.integer("data.shards_per_client", value, at_least=1)
+
+    @field_validator("people", mode="before")
+    @classmethod
+    def _people(cls, value: object) -> int | None:
+        return None if value is None else require.integer("data.people", value, at_least=2)
+
+
+class ModelConfig(_Section):
+    """Which network is trained."""
+
+    name: str = "stress_identity_cnn"
+
+    @field_validator("name")
+    @classmethod
+    def _known_model(cls, value: str) -> str:
+        return registry.check_name("model", value)
+
+
+class FederationConfig(_Section):
+    """Clients, rounds and the training that each client does."""
+
+    clients: int | None = None
+    rounds: int = 40
+    fraction: float = 1.0
+    sampler: Literal["fixed", "bernoulli"] = "fixed"
+    strategy: str = "fedavg"
+    mu: float = 0.01
+    local_epochs: int = 1
+    batch_size: int = 32
+    lr: float = 0.02
+    momentum: float = 0.9
+    optimizer: Literal["sgd", "adam"] = "sgd"
+
+    @field_validator("clients", mode="before")
+    @classmethod
+    def _clients(cls, value: object) -> int | None:
+        return None if value is None else require.integer("--clients", value, at_least=1)
+
+    @field_validator("rounds", "local_epochs", "batch_size", mode="before")
+    @classmethod
+    def _counts(cls, value: object, info: Any) -> int:
+        return require.integer(_flag(info.field_name), value, at_least=1)
+
+    @field_validator("fraction", mode="before")
+    @classmethod
+    def _fraction(cls, value: object) -> float:
+        return require.number("--fraction", value, above=0, at_most=1)
+
+    @field_validator("mu", mode="before")
+    @classmethod
+    def _mu(cls, value: object) -> float:
+        return require.number("--mu", value, at_least=0)
+
+    @field_validator("lr", mode="before")
+    @classmethod
+    def _lr(cls, value: object) -> float:
+        return require.number("--lr", value, above=0)
+
+    @field_validator("momentum", mode="before")
+    @classmethod
+    def _momentum(cls, value: object) -> float:
+        return require.number("federation.momentum", value, at_least=0, below=1)
+
+    @field_validator("strategy")
+    @classmethod
+    def _known_strategy(cls, value: str) -> str:
+        return registry.check_name("strategy", value)
+
+
+class DPConfig(_Section):
+    """Differential privacy: ``eps`` is the TOTAL budget over the whole run."""
+
+    mechanism: str = "none"
+    eps: float | None = None
+    delta: float | None = None
+    noise_layers: str = "all"
+    clip: float = 1.0
+    unsafe_test_noise: str | None = None
+
+    @field_validator("mechanism")
+    @classmethod
+    def _known_mechanism(cls, value: str) -> str:
+        return registry.check_name("dp", value)
+
+    @field_validator("eps", mode="before")
+    @classmethod
+    def _eps(cls, value: object) -> float | None:
+        if value is None:
+            return None
+        return require.number("--eps", value, above=0, zero_hint="for no DP use --dp none")
+
+    @field_validator("delta", mode="before")
+    @classmethod
+    def _delta(cls, value: object) -> float | None:
+        return None if value is None else require.number("--delta", value, above=0, below=1)
+
+    @field_validator("clip", mode="before")
+    @classmethod
+    def _clip(cls, value: object) -> float:
+        return require.number("--clip", value, above=0)
+
+    @model_validator(mode="after")
+    def _eps_and_mechanism_go_together(self) -> Self:
+        if self.mechanism != "none" and self.eps is None:
+            raise UsageError(
+                "E220", f"--dp {self.mechanism} needs a budget", do="add --eps, such as --eps 5"
+            )
+        if self.mechanism == "none" and self.eps is not None:
+            raise UsageError(
+                "E220", f"--eps {self.eps:g} has no mechanism", do="add --dp gaussian, or drop --eps"
+            )
+        return self
+
+
+class RunSection(_Section):
+    """Where and how the run is carried out; never changes a result, except ``seed`` and ``dtype``."""
+
+    seed: int = 0
+    engine: str = "ray"
+    workers: int | None = None
+    ray_address: str | None = None
+    dtype: Literal["float32", "float64"] = "float32"
+    out: Path | None = None
+    reference: bool = True
+
+    @field_validator("seed", mode="before")
+    @classmethod
+    def _seed(cls, value: object) -> int:
+        return require.integer("--seed", value, at_least=0, at_most=2**63 - 1)
+
+    @field_validator("workers", mode="before")
+    @classmethod
+    def _workers(cls, value: object) -> int | None:
+        return None if value is None else require.integer("--workers", value, at_least=1)
+
+    @field_validator("engine")
+    @classmethod
+    def _known_engine(cls, value: str) -> str:
+        return registry.check_name("engine", value)
+
+
+class RunConfig(_Section):
+    """A whole run. Frozen; change by ``config.replace({"dp.eps": 1})``."""
+
+    schema_version: int = SCHEMA_VERSION
+    data: DataConfig = Field(default_factory=DataConfig)
+    model: ModelConfig = Field(default_factory=ModelConfig)
+    federation: FederationConfig = Field(default_factory=FederationConfig)
+    dp: DPConfig = Field(default_factory=DPConfig)
+    run: RunSection = Field(default_factory=RunSection)
+
+    def replace(self, changes: dict[str, Any]) -> RunConfig:
+        """Return a copy with dotted keys changed, validated again."""
+        values = self.model_dump()
+        for dotted, value in changes.items():
+            section, _, key = dotted.partition(".")
+            values[section][key] = value
+        return RunConfig.model_validate(values)
+
+
+def _flag(field: str) -> str:
+    return "--" + field.replace("_", "-")

@@ -1,0 +1,83 @@
+"""Names of components and where they live; one line registers a component.
+
+Tables map a public name to ``"module:Class"``; nothing is imported until it is asked for.
+Only ``fedaffect.build`` and the commands that list names ask here.
+"""
+
+from __future__ import annotations
+
+import difflib
+from importlib import import_module
+from typing import Any
+
+from fedaffect.errors import UsageError
+
+DATASETS = {
+    "e4": "fedaffect.data.e4:E4",
+    "stress_predict": "fedaffect.data.stress_predict:StressPredict",
+    "synthetic": "fedaffect.data.synthetic:Synthetic",
+    "wesad": "fedaffect.data.wesad:Wesad",
+}
+PARTITIONS = {
+    "dirichlet": "fedaffect.data.partition.dirichlet:Dirichlet",
+    "iid": "fedaffect.data.partition.iid:Iid",
+    "quantity": "fedaffect.data.partition.quantity:Quantity",
+    "shards": "fedaffect.data.partition.shards:Shards",
+    "subject": "fedaffect.data.partition.subject:Subject",
+}
+MODELS = {
+    "stress_identity_cnn": "fedaffect.models.stress_identity_cnn:StressIdentityCNN",
+}
+STRATEGIES = {
+    "fedavg": "fedaffect.strategies.fedavg:FedAvg",
+    "fedprox": "fedaffect.strategies.fedprox:FedProx",
+}
+MECHANISMS = {
+    "gaussian": "fedaffect.privacy.mechanisms.gaussian:Gaussian",
+    "laplace": "fedaffect.privacy.mechanisms.laplace:Laplace",
+    "moments": "fedaffect.privacy.mechanisms.moments:Moments",
+    "none": "fedaffect.privacy.mechanisms.none:NoMechanism",
+}
+ATTACKS = {
+    "knn": "fedaffect.privacy.attacks.identity:KNearestNeighbours",
+    "linear": "fedaffect.privacy.attacks.identity:LinearProbe",
+    "mlp": "fedaffect.privacy.attacks.identity:SmallMLP",
+}
+ENGINES = {
+    "local": "fedaffect.simulations.local:LocalGrid",
+    "ray": "fedaffect.simulations.ray:RayGrid",
+}
+KINDS: dict[str, dict[str, str]] = {
+    "data": DATASETS,
+    "partition": PARTITIONS,
+    "model": MODELS,
+    "strategy": STRATEGIES,
+    "dp": MECHANISMS,
+    "attack": ATTACKS,
+    "engine": ENGINES,
+}
+
+
+def check_name(kind: str, name: str) -> str:
+    """Return ``name`` if the table of ``kind`` has it.
+
+    Raises:
+        UsageError: E210 with the nearest known name.
+    """
+    table = KINDS[kind]
+    if name in table:
+        return name
+    raise UsageError("E210", f"--{kind} {name!r} is not known", do=did_you_mean(name, table))
+
+
+def did_you_mean(name: str, known: dict[str, Any] | list[str]) -> str:
+    """Return ``did you mean X? known: A, B, C`` for an unknown ``name``."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"{hint}known: {', '.join(sorted(known))}"
+
+
+def resolve(kind: str, name: str) -> Any:
+    """Import and return the class registered as ``name`` in the table of ``kind``."""
+    module, _, attribute = KINDS[kind][check_name(kind, name)].partition(":")
+    return getattr(import_module(module), attribute)
