@@ -1,0 +1,283 @@
+"""A simulated person with a wristband: who they are, and what one recording of them looks like.
+
+Levels and rates follow the Empatica E4 (BVP in its own unit, EDA in microsiemens, skin temperature
+in deg C, acceleration in 1/64 g). Every person differs from the average person (the fingerprint,
+what an identity attacker finds), reacts to stress in their own way (what makes unseen people hard)
+and wears the device differently in every session (what makes identity harder across sessions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fedaffect.data.schema import Signal
+from fedaffect.data.synthetic_parts import SLOW_HZ, decay, drift, finer, lag, rotation, smooth
+from fedaffect.rng import generator
+
+ACC_HZ = 32.0
+BVP_HZ = 64.0
+BASELINE, STRESS, AMUSEMENT = 1, 2, 3
+AROUSAL: Mapping[int, float] = {BASELINE: 0.0, STRESS: 1.0, AMUSEMENT: 0.2}
+
+# Trait: average person, standard deviation between people.
+_TRAITS = {
+    "heart_bpm": (74.0, 9.0),
+    "rsa_log_bpm": (1.1, 0.4),
+    "hrv_log_bpm": (0.9, 0.35),
+    "breath_log_hz": (-1.35, 0.15),
+    "pulse_log": (3.5, 0.4),
+    "second_log": (-0.6, 0.25),
+    "second_phase": (0.9, 0.45),
+    "third_log": (-1.4, 0.35),
+    "third_phase": (1.8, 0.6),
+    "eda_log_us": (-0.1, 0.9),
+    "scr_log_per_min": (1.0, 0.4),
+    "scr_log_share": (-3.2, 0.5),
+    "scr_decay_log_s": (1.1, 0.25),
+    "skin_c": (32.0, 1.4),
+    "tremor_log": (-0.9, 0.35),
+    "fidget_log_per_min": (0.4, 0.5),
+    "fidget_log_size": (2.3, 0.3),
+}
+# Reaction to stress: average, standard deviation between people.
+_REACTIONS = {
+    "heart_bpm": (21.0, 7.0),
+    "hrv_log": (-0.4, 0.25),
+    "pulse_log": (-0.85, 0.35),
+    "eda_log": (0.5, 0.3),
+    "scr_log": (1.4, 0.6),
+    "skin_c": (-0.5, 0.4),
+    "tremor_log": (0.3, 0.25),
+    "fidget_log": (0.3, 0.4),
+    "lean_x": (0.0, 0.25),
+    "lean_y": (0.0, 0.25),
+}
+# What a session changes: standard deviation between sessions of one person.
+_SESSION = {
+    "heart_bpm": 5.0,
+    "hrv_log": 0.25,
+    "pulse_log": 0.35,
+    "shape_phase": 0.35,
+    "shape_log": 0.25,
+    "eda_log": 0.6,
+    "scr_log": 0.3,
+    "skin_c": 1.0,
+    "tilt_rad": 0.35,
+    "fidget_log": 0.3,
+}
+_ARM = np.array([-0.5, 0.0, 0.8])  # gravity on a resting wrist, before it is made a unit vector
+_ARM_SD = 0.3
+
+
+@dataclass(frozen=True)
+class Person:
+    """A simulated person.
+
+    Args:
+        traits: What this person is like at rest, on average over sessions.
+        reactions: What full stress adds to it.
+        posture: Direction of gravity on the resting wrist, unit vector (3,).
+    """
+
+    traits: Mapping[str, float]
+    reactions: Mapping[str, float]
+    posture: np.ndarray
+
+
+def draw_person(
+    seed: int,
+    index: int,
+    *,
+    fingerprint: float = 1.0,
+    stress_effect: float = 1.0,
+    response_variation: float = 1.0,
+) -> Person:
+    """Return person number ``index`` of population ``seed``, whatever the number of people.
+
+    Args:
+        seed: Population.
+        index: Which person, from 0.
+        fingerprint: Multiplies how far people lie from the average person; 0 makes them equal.
+        stress_effect: Multiplies every reaction to stress; 0 leaves none.
+        response_variation: Multiplies how far reactions lie from the average reaction.
+    """
+    rng = generator(seed, "synthetic", "person", index)
+    z = dict(zip(_TRAITS, rng.standard_normal(len(_TRAITS)), strict=True))
+    own = dict(zip(_REACTIONS, rng.standard_normal(len(_REACTIONS)), strict=True))
+    arm = _ARM + fingerprint * _ARM_SD * rng.standard_normal(3)
+    return Person(
+        traits={k: m + fingerprint * sd * float(z[k]) for k, (m, sd) in _TRAITS.items()},
+        reactions={
+            k: stress_effect * (m + response_variation * sd * float(own[k]))
+            for k, (m, sd) in _REACTIONS.items()
+        },
+        posture=arm / np.linalg.norm(arm),
+    )
+
+
+def simulate_session(
+    rng: np.random.Generator,
+    person: Person,
+    conditions: Sequence[tuple[int, float]],
+    *,
+    session_drift: float = 1.0,
+    arousal: Mapping[int, float] = AROUSAL,
+) -> tuple[dict[str, Signal], Signal]:
+    """Return the six wrist channels of one recording, and its condition codes at 4 Hz.
+
+    Args:
+        rng: Stream of this recording.
+        person: Who wears the device.
+        conditions: (code, duration in seconds) in order of time.
+        session_drift: Multiplies what the session changes (strap, skin, day); 0 changes nothing.
+        arousal: Code to strength of the stress reaction, 0 (none) to 1; codes not in it get 0.
+    """
+    codes, push = follow_plan(rng, conditions, arousal)  # (m,), (m,)
+    day = {k: session_drift * sd * float(rng.standard_normal()) for k, sd in _SESSION.items()}
+    tilt = rotation(session_drift * _SESSION["tilt_rad"] * rng.standard_normal(3))
+    t = {k: v + day.get(k, 0.0) for k, v in person.traits.items()}
+    r = person.reactions
+    fast = lag(push, 6.0)
+    moves = _movement(rng, fast, t, r, day["fidget_log"])  # (m,) in 1/64 g
+    heart = heart_rate(rng, fast, t, r, day["hrv_log"])
+    signals = {
+        **_acceleration(rng, person.posture @ tilt, moves, fast, t, r),
+        "wrist.bvp": _pulse_wave(rng, heart, moves, fast, t, r, day),
+        "wrist.eda": _eda(rng, push, fast, t, r, day),
+        "wrist.temp": _temperature(rng, push, t, r),
+    }
+    return signals, Signal(codes, SLOW_HZ)
+
+
+def follow_plan(
+    rng: np.random.Generator,
+    conditions: Sequence[tuple[int, float]],
+    arousal: Mapping[int, float],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return condition code and strength of the push towards stress, both at 4 Hz, (m,)."""
+    counts = [round(duration_s * SLOW_HZ) for _, duration_s in conditions]
+    codes = np.repeat([code for code, _ in conditions], counts).astype(np.int64)
+    # No two stretches of stress are equally hard.
+    hard = np.exp(0.15 * rng.standard_normal(len(counts)))
+    level = np.array([arousal.get(code, 0.0) for code, _ in conditions])
+    return codes, np.repeat(hard * level, counts)
+
+
+def heart_rate(
+    rng: np.random.Generator,
+    fast: np.ndarray,
+    t: Mapping[str, float],
+    r: Mapping[str, float],
+    hrv_day: float,
+) -> np.ndarray:
+    """Return the heart rate in beats per minute, (m,): level, breathing and slow variation."""
+    m = len(fast)
+    calm = np.exp(hrv_day + r["hrv_log"] * fast)  # (m,)
+    breath_hz = np.exp(t["breath_log_hz"] + 0.1 * drift(rng, m, 15.0) + 0.15 * fast)
+    breath = np.sin(2 * np.pi * np.cumsum(breath_hz) / SLOW_HZ)
+    rate = (
+        t["heart_bpm"]
+        + r["heart_bpm"] * fast
+        + np.exp(t["rsa_log_bpm"]) * calm * breath
+        + np.exp(t["hrv_log_bpm"]) * calm * drift(rng, m, 12.0)
+        + 1.5 * drift(rng, m, 90.0)
+    )
+    return np.clip(rate, 42.0, 180.0)
+
+
+def _pulse_wave(
+    rng: np.random.Generator,
+    heart: np.ndarray,
+    moves: np.ndarray,
+    fast: np.ndarray,
+    t: Mapping[str, float],
+    r: Mapping[str, float],
+    day: Mapping[str, float],
+) -> Signal:
+    """Return the blood volume pulse: three harmonics of the heart's phase, and motion noise."""
+    m = len(heart)
+    n = round(m * BVP_HZ / SLOW_HZ)
+    phase = finer(2 * np.pi * np.cumsum(heart / 60) / SLOW_HZ, n)
+    size = finer(np.exp(t["pulse_log"] + r["pulse_log"] * fast + 0.25 * drift(rng, m, 20.0)), n)
+    turn, lift = day["shape_phase"], day["shape_log"]
+    wave = (
+        np.cos(phase)
+        + np.exp(t["second_log"] + lift) * np.cos(2 * phase + t["second_phase"] + turn)
+        + np.exp(t["third_log"] + lift) * np.cos(3 * phase + t["third_phase"] + 2 * turn)
+    )
+    motion = finer(1.0 + 10.0 * moves, n) * smooth(rng.standard_normal(n), 5.0)
+    return Signal((size * wave + motion).round(2).astype(np.float32), BVP_HZ)
+
+
+def _eda(
+    rng: np.random.Generator,
+    push: np.ndarray,
+    fast: np.ndarray,
+    t: Mapping[str, float],
+    r: Mapping[str, float],
+    day: Mapping[str, float],
+) -> Signal:
+    """Return skin conductance in microsiemens: a tonic level with phasic responses on it."""
+    m = len(push)
+    level = np.exp(t["eda_log_us"] + day["eda_log"] + r["eda_log"] * lag(push, 20.0))
+    level *= np.exp(0.06 * drift(rng, m, 60.0))
+    per_min = np.exp(t["scr_log_per_min"] + day["scr_log"] + r["scr_log"] * fast)
+    size = np.exp(t["scr_log_share"] + 0.7 * rng.standard_normal(m))
+    events = (rng.random(m) < per_min / 60 / SLOW_HZ) * size
+    response = decay(events, np.exp(t["scr_decay_log_s"])) - decay(events, 0.7)
+    eda = level * (1 + 1.5 * response) + 0.0006 * rng.standard_normal(m)
+    return Signal(np.clip(eda, 0.01, 60.0).round(4).astype(np.float32), SLOW_HZ)
+
+
+def _temperature(
+    rng: np.random.Generator, push: np.ndarray, t: Mapping[str, float], r: Mapping[str, float]
+) -> Signal:
+    """Return skin temperature in deg C, in steps of 0.02 as the E4 gives it."""
+    m = len(push)
+    slow = t["skin_c"] + r["skin_c"] * lag(push, 60.0) + 0.15 * drift(rng, m, 200.0)
+    skin = np.clip(slow, 24.0, 37.5) + 0.007 * drift(rng, m, 2.0)
+    return Signal(((skin * 50).round() / 50).astype(np.float32), SLOW_HZ)
+
+
+def _movement(
+    rng: np.random.Generator,
+    fast: np.ndarray,
+    t: Mapping[str, float],
+    r: Mapping[str, float],
+    day: float,
+) -> np.ndarray:
+    """Return the size of bursts of movement over time in 1/64 g, (m,)."""
+    m = len(fast)
+    per_min = np.exp(t["fidget_log_per_min"] + day + r["fidget_log"] * fast)
+    size = np.exp(t["fidget_log_size"] + 0.6 * rng.standard_normal(m))
+    return decay((rng.random(m) < per_min / 60 / SLOW_HZ) * size, 1.5)
+
+
+def _acceleration(
+    rng: np.random.Generator,
+    posture: np.ndarray,
+    moves: np.ndarray,
+    fast: np.ndarray,
+    t: Mapping[str, float],
+    r: Mapping[str, float],
+) -> dict[str, Signal]:
+    """Return the three axes in 1/64 g: gravity on a wandering posture, tremor, bursts."""
+    m = len(moves)
+    n = round(m * ACC_HZ / SLOW_HZ)
+    tremor = finer(np.exp(t["tremor_log"] + r["tremor_log"] * fast), n)
+    burst = finer(moves, n)
+    turns = np.stack([drift(rng, m, 40.0) for _ in range(3)], axis=1)  # (m, 3)
+    kicks = (moves > 1.0)[:, None] * rng.standard_normal((m, 3)) * 0.06
+    held = np.stack([decay(kicks[:, i], 60.0) for i in range(3)], axis=1)
+    lean = fast[:, None] * np.array([r["lean_x"], r["lean_y"], 0.0])  # the task moves the arm
+    gravity = posture + 0.06 * turns + held + lean
+    gravity = 64.0 * gravity / np.linalg.norm(gravity, axis=1, keepdims=True)  # (m, 3)
+    signals = {}
+    for i, axis in enumerate("xyz"):
+        shake = tremor * rng.standard_normal(n) + burst * smooth(rng.standard_normal(n), 4.0)
+        values = np.clip(finer(gravity[:, i], n) + shake, -128, 127).round()
+        signals[f"wrist.acc_{axis}"] = Signal(values.astype(np.float32), ACC_HZ)
+    return signals
