@@ -26,7 +26,7 @@ def decay(events: np.ndarray, tau_s: float) -> np.ndarray:
 
 def lag(x: np.ndarray, tau_s: float) -> np.ndarray:
     """Return ``x`` (n,) followed with time constant ``tau_s`` from 0, at 4 Hz."""
-    return (1 - float(np.exp(-1 / (tau_s * SLOW_HZ)))) * decay(x, tau_s)
+    return np.asarray((1 - np.exp(-1 / (tau_s * SLOW_HZ))) * decay(x, tau_s))
 
 
 def smooth(noise: np.ndarray, tau: float) -> np.ndarray:
@@ -40,7 +40,8 @@ def smooth(noise: np.ndarray, tau: float) -> np.ndarray:
 
 def finer(x: np.ndarray, n: int) -> np.ndarray:
     """Return ``x`` (m,) interpolated linearly to ``n`` samples of the same time span."""
-    return np.interp(np.arange(n) * (len(x) / n), np.arange(len(x)), x)
+    fine: np.ndarray = np.interp(np.arange(n) * (len(x) / n), np.arange(len(x)), x)
+    return fine
 
 
 def rotation(w: np.ndarray) -> np.ndarray:

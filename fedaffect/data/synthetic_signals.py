@@ -58,15 +58,16 @@ _REACTIONS = {
 # What a session changes: standard deviation between sessions of one person.
 _SESSION = {
     "heart_bpm": 5.0,
-    "hrv_log": 0.25,
+    "rsa_log_bpm": 0.25,
+    "hrv_log_bpm": 0.25,
     "pulse_log": 0.35,
     "shape_phase": 0.35,
     "shape_log": 0.25,
-    "eda_log": 0.6,
-    "scr_log": 0.3,
+    "eda_log_us": 0.6,
+    "scr_log_per_min": 0.3,
     "skin_c": 1.0,
     "tilt_rad": 0.35,
-    "fidget_log": 0.3,
+    "fidget_log_per_min": 0.3,
 }
 _ARM = np.array([-0.5, 0.0, 0.8])  # gravity on a resting wrist, before it is made a unit vector
 _ARM_SD = 0.3
@@ -141,12 +142,12 @@ def simulate_session(
     t = {k: v + day.get(k, 0.0) for k, v in person.traits.items()}
     r = person.reactions
     fast = lag(push, 6.0)
-    moves = _movement(rng, fast, t, r, day["fidget_log"])  # (m,) in 1/64 g
-    heart = heart_rate(rng, fast, t, r, day["hrv_log"])
+    moves = _movement(rng, fast, t, r)  # (m,) in 1/64 g
+    heart = heart_rate(rng, fast, breath_phase(rng, fast, t), t, r)
     signals = {
         **_acceleration(rng, person.posture @ tilt, moves, fast, t, r),
         "wrist.bvp": _pulse_wave(rng, heart, moves, fast, t, r, day),
-        "wrist.eda": _eda(rng, push, fast, t, r, day),
+        "wrist.eda": _eda(rng, push, fast, t, r),
         "wrist.temp": _temperature(rng, push, t, r),
     }
     return signals, Signal(codes, SLOW_HZ)
@@ -166,26 +167,30 @@ def follow_plan(
     return codes, np.repeat(hard * level, counts)
 
 
+def breath_phase(rng: np.random.Generator, fast: np.ndarray, t: Mapping[str, float]) -> np.ndarray:
+    """Return the phase of breathing in radians, (m,)."""
+    hz = np.exp(t["breath_log_hz"] + 0.1 * drift(rng, len(fast), 15.0) + 0.15 * fast)
+    return np.asarray(2 * np.pi * np.cumsum(hz) / SLOW_HZ)
+
+
 def heart_rate(
     rng: np.random.Generator,
     fast: np.ndarray,
+    breath: np.ndarray,
     t: Mapping[str, float],
     r: Mapping[str, float],
-    hrv_day: float,
 ) -> np.ndarray:
     """Return the heart rate in beats per minute, (m,): level, breathing and slow variation."""
     m = len(fast)
-    calm = np.exp(hrv_day + r["hrv_log"] * fast)  # (m,)
-    breath_hz = np.exp(t["breath_log_hz"] + 0.1 * drift(rng, m, 15.0) + 0.15 * fast)
-    breath = np.sin(2 * np.pi * np.cumsum(breath_hz) / SLOW_HZ)
+    calm = np.exp(r["hrv_log"] * fast)  # (m,)
     rate = (
         t["heart_bpm"]
         + r["heart_bpm"] * fast
-        + np.exp(t["rsa_log_bpm"]) * calm * breath
+        + np.exp(t["rsa_log_bpm"]) * calm * np.sin(breath)
         + np.exp(t["hrv_log_bpm"]) * calm * drift(rng, m, 12.0)
         + 1.5 * drift(rng, m, 90.0)
     )
-    return np.clip(rate, 42.0, 180.0)
+    return np.asarray(np.clip(rate, 42.0, 180.0))
 
 
 def _pulse_wave(
@@ -218,13 +223,12 @@ def _eda(
     fast: np.ndarray,
     t: Mapping[str, float],
     r: Mapping[str, float],
-    day: Mapping[str, float],
 ) -> Signal:
     """Return skin conductance in microsiemens: a tonic level with phasic responses on it."""
     m = len(push)
-    level = np.exp(t["eda_log_us"] + day["eda_log"] + r["eda_log"] * lag(push, 20.0))
+    level = np.exp(t["eda_log_us"] + r["eda_log"] * lag(push, 20.0))
     level *= np.exp(0.06 * drift(rng, m, 60.0))
-    per_min = np.exp(t["scr_log_per_min"] + day["scr_log"] + r["scr_log"] * fast)
+    per_min = np.exp(t["scr_log_per_min"] + r["scr_log"] * fast)
     size = np.exp(t["scr_log_share"] + 0.7 * rng.standard_normal(m))
     events = (rng.random(m) < per_min / 60 / SLOW_HZ) * size
     response = decay(events, np.exp(t["scr_decay_log_s"])) - decay(events, 0.7)
@@ -247,11 +251,10 @@ def _movement(
     fast: np.ndarray,
     t: Mapping[str, float],
     r: Mapping[str, float],
-    day: float,
 ) -> np.ndarray:
     """Return the size of bursts of movement over time in 1/64 g, (m,)."""
     m = len(fast)
-    per_min = np.exp(t["fidget_log_per_min"] + day + r["fidget_log"] * fast)
+    per_min = np.exp(t["fidget_log_per_min"] + r["fidget_log"] * fast)
     size = np.exp(t["fidget_log_size"] + 0.6 * rng.standard_normal(m))
     return decay((rng.random(m) < per_min / 60 / SLOW_HZ) * size, 1.5)
 

@@ -226,5 +226,5 @@ def _fingerprint(
             at = [float(signal.rate_hz), float(signal.start_s)]
             head = [recording.subject, recording.session, name, *at, values.dtype.str, len(values)]
             digest.update(json.dumps(head).encode())
-            digest.update(memoryview(values).cast("B") if len(values) else b"")
+            digest.update(values.view(np.uint8).data)
     return digest.hexdigest()
