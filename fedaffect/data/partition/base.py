@@ -52,12 +52,14 @@ class Partition:
     @property
     def subjects_per_client(self) -> np.ndarray:
         """Number of people whose windows each client holds, (K,)."""
-        return (self.counts > 0).sum(axis=1)
+        people: np.ndarray = np.count_nonzero(self.counts, axis=1)
+        return people
 
     @property
     def clients_per_subject(self) -> np.ndarray:
         """Number of clients that hold windows of each person, (S,); 0 for a person held out."""
-        return (self.counts > 0).sum(axis=0)
+        clients: np.ndarray = np.count_nonzero(self.counts, axis=0)
+        return clients
 
     @property
     def max_subjects_per_client(self) -> int:
