@@ -8,13 +8,15 @@ sensitivity, q sampling rate, T releases, n planned clients per round.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, Self
+from typing import Literal, Protocol, Self
 
 import numpy as np
 
 from fedaffect.params import Layout
+
+Noise = Literal["gaussian", "laplace"]
+Norm = Literal["l1", "l2", "none"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,39 @@ class ReleasePlan:
     clients_per_subject: int
     subjects_per_client: int
 
+    def __post_init__(self) -> None:
+        if self.releases < 1 or self.clients_per_round <= 0 or self.n_units < 1:
+            raise ValueError(f"a plan needs releases, clients per round and units, got {self}")
+        if not 0 < self.sampling_rate <= 1:
+            raise ValueError(f"sampling rate must be in (0, 1], got {self.sampling_rate}")
+        if self.sampler == "full" and self.sampling_rate != 1:
+            raise ValueError(f"a full sampler has rate 1, got {self.sampling_rate}")
+
+    @property
+    def amplifying_rate(self) -> float:
+        """The rate that an accountant may use: below 1 only for secret, independent draws."""
+        return self.sampling_rate if self.sampler == "poisson" else 1.0
+
+
+@dataclass(frozen=True)
+class Event:
+    """What an accountant reads: ``releases`` noisy sums of the same kind.
+
+    Args:
+        noise: Kind of noise.
+        scale: Noise parameter / sensitivity: z (standard deviation / C) for Gaussian noise,
+            b / C for Laplace noise.
+        rate: q, probability that a client is in a sum (Poisson); 1 without amplification.
+        releases: Number of sums.
+        group: Number of clients that change together: 1, or the clients of one person.
+    """
+
+    noise: Noise
+    scale: float
+    rate: float
+    releases: int
+    group: int = 1
+
 
 @dataclass(frozen=True)
 class ClippedSum:
@@ -69,13 +104,13 @@ class ClippedSum:
         total: Sum of the clipped updates, float64.
         count: Number of updates in the sum.
         sensitivity: Norm bound on one client's contribution over the noised blocks.
-        norm: The norm in which ``sensitivity`` is stated.
+        norm: The norm in which ``sensitivity`` is stated, ``none`` when nothing was clipped.
     """
 
     total: np.ndarray  # (d,)
     count: int
     sensitivity: float
-    norm: Literal["l1", "l2"]
+    norm: Norm
 
 
 class NoiseStream(Protocol):
@@ -91,18 +126,58 @@ class NoiseStream(Protocol):
 class NoiseKey(Protocol):
     """The secret key that noise and amplifying draws come from."""
 
+    @property
+    def kind(self) -> Literal["secret", "unsafe-test"]:
+        """``secret``, or ``unsafe-test`` for noise that anyone can repeat."""
+
     def stream(self, *, release: int, block: str, inputs: bytes) -> NoiseStream:
         """Return the stream for one block of one release, keyed by the digest of the inputs."""
+
+    def seal(self, digest: bytes) -> str:
+        """Return a hex MAC of ``digest``: the only form in which it may be stored."""
 
 
 class Mechanism(Protocol):
     """A frozen dataclass. ``calibrate`` returns a new object whose noise is known."""
 
+    @property
+    def spec(self) -> PrivacySpec:
+        """What was asked; after ``calibrate`` with its delta filled in."""
+
+    @property
+    def method(self) -> Literal["tight", "rdp"]:
+        """How it is accounted: as tightly as possible, or by the moments accountant."""
+
+    @property
+    def norm(self) -> Norm:
+        """Norm of the clip."""
+
+    @property
+    def sensitivity(self) -> float:
+        """Bound on what one client adds to the noised blocks of a sum; inf without a clip."""
+
+    @property
+    def scale(self) -> float:
+        """Noise parameter / sensitivity (see ``Event.scale``); 0 without noise."""
+
+    @property
+    def noise_sd(self) -> float:
+        """Standard deviation of the noise per noised coordinate of the SUM; 0 without noise."""
+
+    @property
+    def noised_blocks(self) -> tuple[str, ...]:
+        """Names of the blocks that get noise, in the order of the layout."""
+
+    @property
+    def noised(self) -> np.ndarray:
+        """Mask of the noised coordinates, (d,) bool."""
+
     def calibrate(self, plan: ReleasePlan, layout: Layout) -> Self:
         """Return a copy with the noise scale that meets the budget over ``plan``.
 
         Raises:
-            UsageError: E222 the budget cannot be met.
+            UsageError: E222 the budget cannot be met; E224 delta is not below 1 / N; E225 a
+                block is not known; E226 no budget was given.
         """
 
     def on_client(self, update: np.ndarray) -> np.ndarray:
@@ -115,5 +190,11 @@ class Mechanism(Protocol):
     def on_server(self, total: ClippedSum, key: NoiseKey, release: int) -> ClippedSum:
         """Return the sum with noise on the noised blocks."""
 
-    def event(self, plan: ReleasePlan) -> Mapping[str, Any]:
-        """Return what an accountant reads: kind of noise, scale, sampling, releases."""
+    def event(self, plan: ReleasePlan) -> Event | None:
+        """Return what an accountant reads, ``None`` without noise."""
+
+    def eps_spent(self, plan: ReleasePlan, releases: int) -> float | None:
+        """Return the eps of the first ``releases`` releases at the run's delta.
+
+        ``None`` where there is no finite eps: no noise, or a block in the clear.
+        """

@@ -1,0 +1,61 @@
+"""The smallest noise that an accountant lets through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fedaffect.errors import UsageError
+
+_RANGE = (1e-3, 1e7)
+_TOLERANCE = 1e-4
+
+
+def smallest_scale(
+    account: Callable[[float], float], eps: float, delta: float, start: float
+) -> float:
+    """Return a scale z with ``account(z) <= eps``, at most 0.01 percent above the smallest.
+
+    Args:
+        account: Noise scale to eps, falling.
+        eps: Target.
+        delta: Named in the error only.
+        start: First guess.
+
+    Raises:
+        UsageError: E222 no scale from 0.001 to 1e7 meets the target.
+    """
+    smallest, largest = _RANGE
+    high = min(max(start, smallest), largest)
+    while account(high) > eps:
+        if high >= largest:
+            raise unreachable(eps, delta, account(largest))
+        high = min(2 * high, largest)
+    low, step = high, 0.9
+    while account(low) <= eps:
+        if low <= smallest:
+            raise unreachable(eps, delta, account(smallest))
+        high, low, step = low, max(low * step, smallest), step * step
+    while high - low > _TOLERANCE * high:
+        middle = (low + high) / 2
+        low, high = (low, middle) if account(middle) <= eps else (middle, high)
+    return high
+
+
+def bisect(holds: Callable[[float], bool], low: float, high: float) -> float:
+    """Return, to 14 digits, the smallest float in (low, high] at which ``holds`` is true.
+
+    ``holds`` must be monotone and true at ``high``; it is true at what is returned.
+    """
+    while high - low > 1e-14 * high:
+        middle = (low + high) / 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
+
+
+def unreachable(eps: float, delta: float, nearest: float) -> UsageError:
+    """Return the error for a budget that no noise within bounds meets."""
+    return UsageError(
+        "E222",
+        f"--eps {eps:g} at delta {delta:g} cannot be met with noise in a sensible range",
+        do=f"the nearest budget that can be met is --eps {nearest:.3g}",
+    )

@@ -1,0 +1,82 @@
+"""What the noise will do to learning, before anything is trained."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from fedaffect.params import Layout
+from fedaffect.privacy.base import Mechanism, ReleasePlan
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Noise against signal, from the plan alone.
+
+    Args:
+        z: Noise parameter / clip norm (Gaussian: standard deviation; Laplace: b).
+        noise_sd: Standard deviation of the noise per coordinate of the sum.
+        n_break_even: Clients per round at which the noise on the average update is as long as
+            the whole clipped signal.
+        n_break_even_of: The same for each block, as if it alone were noised and released.
+        noise_to_signal: Length of the noise / length of the signal with the planned clients.
+        can_learn: Whether signal is at least as long as noise.
+        sentences: Warnings and advice in plain words; empty where there is nothing to say.
+    """
+
+    z: float
+    noise_sd: float
+    n_break_even: float
+    n_break_even_of: dict[str, float]
+    noise_to_signal: float
+    can_learn: bool
+    sentences: tuple[str, ...]
+
+
+def plan_forecast(mechanism: Mechanism, plan: ReleasePlan, layout: Layout) -> Forecast:
+    """Return the forecast of a calibrated ``mechanism`` under ``plan``.
+
+    Gaussian noise on d coordinates of a sum has length z C sqrt(d), the clipped updates of n
+    clients at most n C: they are equal at n = z sqrt(d). Laplace noise has L1 length d b against
+    n C: n = d b / C.
+    """
+    d = int(mechanism.noised.sum())
+    needed = _break_even(mechanism, d)
+    ratio = needed / plan.clients_per_round
+    return Forecast(
+        z=mechanism.scale,
+        noise_sd=mechanism.noise_sd,
+        n_break_even=needed,
+        n_break_even_of={b: _break_even(mechanism, size) for b, size in layout.block_sizes.items()},
+        noise_to_signal=ratio,
+        can_learn=ratio <= 1,
+        sentences=_advice(mechanism, plan, d, needed) if ratio > 1 else (),
+    )
+
+
+def _break_even(mechanism: Mechanism, d: int) -> float:
+    return mechanism.scale * (d if mechanism.norm == "l1" else math.sqrt(d))
+
+
+def _advice(mechanism: Mechanism, plan: ReleasePlan, d: int, needed: float) -> tuple[str, ...]:
+    n, eps = plan.clients_per_round, mechanism.spec.eps
+    laplace = mechanism.norm == "l1"
+    affordable = int(n / mechanism.scale if laplace else (n / mechanism.scale) ** 2)
+    lines = [
+        f"With {n:,.4g} clients a round the noise is {needed / n:,.3g} times as long as the whole "
+        f"clipped signal: the {d:,} noised parameters will not learn.",
+        f"Noise and signal are equal at {math.ceil(needed):,} clients a round (total eps={eps:g} "
+        f"over {plan.releases} releases).",
+    ]
+    fewer = f"at most {affordable:,}" if affordable else "none"
+    lines.append(
+        f"Release fewer noised parameters: with {n:,.4g} clients this budget carries {fewer} "
+        "(a frozen or public backbone with a small head)."
+    )
+    if plan.releases > 1:
+        lines.append("Use fewer rounds: each one costs budget. Use more clients: noise is shared.")
+    else:
+        lines.append("Use more clients: noise is shared between them.")
+    if laplace:
+        lines.append("Use --dp gaussian: its noise grows with the square root of the parameters.")
+    return tuple(lines)
