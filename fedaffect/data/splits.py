@@ -95,8 +95,8 @@ def make_split(
 
     Raises:
         UsageError: E221 ``unseen`` asked for, but every person is needed by a client.
-        DataError: E360 train and test share samples; E361 a person keeps no training window;
-            E362 nothing left to test; E363 fewer than two people.
+        DataError: E360 train and test share samples; E361 nothing left to train; E362 nothing
+            left to test; E363 fewer than two people.
     """
     people = np.unique(table.subject)
     if spec == "auto":
