@@ -96,7 +96,7 @@ def _entropy(x: np.ndarray, low: np.ndarray, high: np.ndarray, flat: np.ndarray)
     """Return the entropy in nats of each window's amplitude histogram, (N,)."""
     rows, n = x.shape
     width = np.where(flat, 1.0, high - low)
-    bins = ((x - low[:, None]) * (ENTROPY_BINS / width)[:, None]).astype(np.int64)
+    bins = ((x - low[:, None]) / width[:, None] * ENTROPY_BINS).astype(np.int64)
     np.clip(bins, 0, ENTROPY_BINS - 1, out=bins)  # the largest value belongs to the last bin
     bins += np.arange(rows)[:, None] * ENTROPY_BINS
     counts = np.bincount(bins.ravel(), minlength=rows * ENTROPY_BINS)

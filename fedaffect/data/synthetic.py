@@ -8,7 +8,8 @@ far harder across sessions; stress is nearly solved within people and harder on 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
@@ -89,6 +90,34 @@ class Synthetic:
             synthetic=True,
             notes=("simulated people: results say nothing about real ones",),
         )
+
+    def write_sample(self, root: Path, seed: int = 0) -> None:
+        """Write up to four people and two sessions of four minutes as Empatica E4 folders.
+
+        The loader ``e4`` reads them: ``<person>/<session>/`` with the files of the device and
+        ``labels.csv``.
+        """
+        from fedaffect.data.e4_write import mark_simulated, write_e4_session
+        from fedaffect.data.labels import Label, write_labels
+
+        small = replace(
+            self,
+            seed=seed,
+            people=min(self.people, 4),
+            sessions=min(self.sessions, 2),
+            session_s=min(self.session_s, 240.0),
+        )
+        mark_simulated(root)
+        for number, recording in enumerate(small._recordings()):
+            folder = root / recording.subject / recording.session
+            write_e4_session(folder, recording.signals, 1.7e9 + 3600 * number)
+            codes, rate_hz = recording.condition.values, recording.condition.rate_hz
+            edges = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
+            labels = [
+                Label(a / rate_hz, b / rate_hz, CONDITIONS[int(codes[a])])
+                for a, b in pairwise(edges)
+            ]
+            write_labels(folder / "labels.csv", labels)
 
     def _recordings(self) -> Iterator[Recording]:
         for index, subject in enumerate(self.subjects()):

@@ -13,6 +13,7 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,14 @@ import numpy as np
 from fedaffect.data.schema import FileEntry, WindowTable
 from fedaffect.home import private_folder, state_home
 
-FORMAT = 1
 _ARRAYS = ("features", "stress", "subject", "recording", "condition", "start_s")
 
 
 def cached_table(key: Mapping[str, object], make: Callable[[], WindowTable]) -> WindowTable:
     """Return the table stored under ``key``, or make and store it.
 
-    A file that is damaged, or written by another format, is made again. A folder that cannot be
-    written only costs the time to make the table again.
+    A file that is damaged, or made by other code of ``fedaffect.data``, is made again. A folder
+    that cannot be written only costs the time to make the table again.
 
     Args:
         key: Everything that decides the table, as JSON values (and paths): data set, its options
@@ -39,7 +39,7 @@ def cached_table(key: Mapping[str, object], make: Callable[[], WindowTable]) -> 
     Raises:
         StorageError: E810 the state folder cannot be made.
     """
-    text = json.dumps([FORMAT, dict(key)], sort_keys=True, default=str)
+    text = json.dumps([_code_digest(), dict(key)], sort_keys=True, default=str)
     name = hashlib.sha256(text.encode()).hexdigest()
     folder = private_folder(private_folder(state_home() / "cache") / "windows")
     path = folder / f"{name}.safetensors"
@@ -49,6 +49,15 @@ def cached_table(key: Mapping[str, object], make: Callable[[], WindowTable]) -> 
         with contextlib.suppress(OSError):
             _write(path, table)
     return table
+
+
+@cache
+def _code_digest() -> str:
+    """Return a hex SHA-256 over the modules that make tables: changed code, other tables."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def _write(path: Path, table: WindowTable) -> None:
