@@ -9,14 +9,20 @@ from __future__ import annotations
 import numpy as np
 
 from fedaffect.data.public_scale import public_columns
-from fedaffect.data.schema import WindowTable
 from fedaffect.errors import DataError
 
 LIMIT = 10.0  # scaled features are clipped to [-LIMIT, LIMIT]
 CHOICES = ("public", "global", "subject", "none")
 
 
-def normalise(table: WindowTable, *, choice: str, train: np.ndarray) -> tuple[np.ndarray, str]:
+def normalise(
+    features: np.ndarray,
+    *,
+    choice: str,
+    train: np.ndarray,
+    subject: np.ndarray,
+    feature_names: tuple[str, ...],
+) -> tuple[np.ndarray, str]:
     """Return scaled features (N, F) float32, and where the statistics come from, in one line.
 
     - ``public``: constants shipped with the package, then asinh, which is linear near 0 and
@@ -29,19 +35,21 @@ def normalise(table: WindowTable, *, choice: str, train: np.ndarray) -> tuple[np
     All but ``none`` are clipped to [-10, 10]. A constant feature is only centred.
 
     Args:
-        table: Windows of all people.
+        features: Windows of all people, (N, F).
         choice: One of ``CHOICES``.
         train: Which windows may be learnt from, bool (N,).
+        subject: Person of each window, (N,).
+        feature_names: Names of the columns, as in ``WindowTable``.
 
     Raises:
         DataError: E335 a feature has no public scale; E336 ``global`` without training windows.
         ValueError: ``choice`` is not one of ``CHOICES``.
     """
     if choice == "none":
-        return table.features.astype(np.float32), "no normalisation"
-    x = table.features.astype(np.float64)
+        return features.astype(np.float32), "no normalisation"
+    x = features.astype(np.float64)
     if choice == "public":
-        centre, scale = public_columns(table.feature_names)
+        centre, scale = public_columns(feature_names)
         z = np.arcsinh((x - centre) / scale)
         text = "public: constants from simulated people; nothing computed from private data"
     elif choice == "global":
@@ -55,7 +63,7 @@ def normalise(table: WindowTable, *, choice: str, train: np.ndarray) -> tuple[np
             " not covered by the privacy statement"
         )
     elif choice == "subject":
-        z, calibrated = _by_subject(x, train, table.subject)
+        z, calibrated = _by_subject(x, train, subject)
         text = (
             "subject: mean and standard deviation over each person's own training windows;"
             " they stay with the person"

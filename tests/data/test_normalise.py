@@ -4,9 +4,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fedaffect.data import normalise as normalisation
 from fedaffect.data import public_scale as module
 from fedaffect.data.features import feature_names
-from fedaffect.data.normalise import CHOICES, normalise
+from fedaffect.data.normalise import CHOICES
 from fedaffect.data.public_scale import public_columns, public_scale, write_public_scale
 from fedaffect.data.schema import CHEST_CHANNELS, WRIST_CHANNELS, WindowTable
 from fedaffect.data.synthetic import Synthetic
@@ -14,6 +15,12 @@ from fedaffect.data.windows import cut_windows
 from fedaffect.errors import DataError
 
 NAMES = ("wrist.bvp/mean", "wrist.eda/mean", "wrist.temp/entropy")
+
+
+def normalise(t: WindowTable, *, choice: str, train: np.ndarray) -> tuple[np.ndarray, str]:
+    return normalisation.normalise(
+        t.features, choice=choice, train=train, subject=t.subject, feature_names=t.feature_names
+    )
 
 
 def table(features: np.ndarray, subject: np.ndarray) -> WindowTable:
