@@ -66,7 +66,7 @@ def read_subject(path: Path, subject: str, devices: Sequence[str]) -> dict[str, 
     tree = load_pickle(path)
     stated = _entry(tree, "subject", name, "the file")
     if stated != subject:
-        told = repr(shown(stated)) if isinstance(stated, str) else kind_of(stated)
+        told = f"'{shown(stated)}'" if isinstance(stated, str) else kind_of(stated)
         raise DataError(
             "E326", f"{name} in folder {subject} states subject {told}", do="put the file back"
         )
