@@ -43,7 +43,7 @@ def duplicates(recordings: Iterable[Recording]) -> list[tuple[str, tuple[str, ..
         for channel, signal in recording.signals.items():
             values = np.ascontiguousarray(signal.values)
             if len(values) and (values != values[0]).any():
-                digest = hashlib.sha256(values.view(np.uint8)).hexdigest()
+                digest = hashlib.sha256(values.tobytes()).hexdigest()
                 seen[channel, digest].append(f"{recording.subject}/{recording.session}")
     return [(channel, tuple(who)) for (channel, _), who in seen.items() if len(who) > 1]
 
