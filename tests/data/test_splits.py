@@ -123,9 +123,11 @@ def test_the_last_block_of_each_class_is_held_out_where_there_are_two():
 
 
 def test_a_last_block_of_a_few_windows_is_no_test():
-    table = table_of([(0, 0, 10, 0, 40), (0, 0, 11, 2000, 40), (0, 0, 10, 4000, 1)])
+    blocks = [(0, 0, 10, 0, 40), (0, 0, 11, 2000, 40), (0, 0, 11, 4000, 40), (0, 0, 10, 6000, 1)]
+    table = table_of(blocks)
     fold = make_split(table, "blocks", clients=1, seed=0).folds[0]
-    assert set(table.stress[fold.identity_test]) == {0, 1}  # ends of blocks, not the one window
+    tested = fold.identity_test[table.condition == 10]  # the end of the first block instead
+    assert tested.tolist() == [False] * 29 + [True] * 11 + [False]
 
 
 def test_the_last_session_is_held_out_where_there_are_several():

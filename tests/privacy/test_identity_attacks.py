@@ -142,10 +142,33 @@ def test_scale_and_offset_of_embeddings_do_not_matter(attacker):
 
 
 def test_many_enrolment_windows_are_thinned_alike_for_everyone():
-    x, y, enrol = gaussians(people=4, windows=3000, distance=4.0, seed=5, dimensions=6)
-    [result] = attack_identity(x, y, enrol, ~enrol, 0, [LinearDiscriminant()])
-    assert (result.n_enrol, result.n_test) == (4000, 6000)
-    assert result.accuracy.value > 0.95
+    class Counter:
+        name = "counter"
+
+        def predict(self, enrol, enrol_subject, test, seed):
+            assert np.array_equal(enrol[:, 0], enrol_subject)  # rows stay with their people
+            seen.append(np.bincount(enrol_subject))
+            return np.zeros(len(test), dtype=int)
+
+    seen: list[np.ndarray] = []
+    y = np.repeat([0, 1, 2], [6000, 3000, 1000])
+    x = np.stack([y, np.zeros(10_000)], axis=1)
+    test = np.arange(10_000) % 5 == 0
+    [result] = attack_identity(x, y, ~test, test, 0, [Counter()])
+    assert seen[0].tolist() == [2400, 1200, 400]
+    assert (result.n_enrol, result.n_test, result.accuracy.value) == (4000, 2000, 0.6)
+
+
+def test_people_on_a_line_are_told_apart():
+    # Means 0, 4 and 8: the outer two are right with Phi(2), the middle one with 2 Phi(2) - 1.
+    rng = np.random.default_rng(0)
+    y = np.arange(6000) % 3
+    x = 4.0 * y[:, None] + rng.normal(size=(6000, 1))
+    expected = (4 * stats.norm.cdf(2) - 1) / 3
+    enrol = np.arange(6000) < 3000
+    for attacker in (LinearDiscriminant(), LinearProbe()):
+        [result] = attack_identity(x, y, enrol, ~enrol, 0, [attacker])
+        assert result.accuracy.value == pytest.approx(expected, abs=0.012)  # 3 deviations
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30])
