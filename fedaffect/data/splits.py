@@ -229,7 +229,7 @@ def _assert_testable(split: Split, table: WindowTable) -> None:
 
 def _describe(spec: str, folds: Sequence[Fold], gap_s: float) -> str:
     first = folds[0]
-    blocks = f"held-out blocks, {gap_s:g} s gap"
+    blocks = f"held-out blocks, {round(gap_s, 1):g} s gap"
     if spec == "random":
         return (
             f"random windows, {len(folds)} folds: test windows overlap training windows in "
@@ -239,7 +239,8 @@ def _describe(spec: str, folds: Sequence[Fold], gap_s: float) -> str:
         return f"stress and identity: {blocks}, of the same {len(first.seen_subjects)} people"
     if spec == "loso":
         return f"stress: one unseen person in each of {len(folds)} folds; identity: {blocks}"
-    return f"stress: {len(first.unseen_subjects)} unseen people; identity: {blocks}"
+    unseen = len(first.unseen_subjects)
+    return f"stress: {unseen} unseen {'person' if unseen == 1 else 'people'}; identity: {blocks}"
 
 
 def _ids(people: np.ndarray) -> tuple[int, ...]:

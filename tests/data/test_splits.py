@@ -159,8 +159,8 @@ def test_how_many_people_are_unseen(count, clients, partition, held_out):
     assert split.spec == "unseen"
     assert len(split.unseen_subjects[0]) == held_out
     assert len(split.seen_subjects[0]) == count - held_out
-    assert f"{held_out} unseen people" in split.description
-    assert "60 s gap" in split.description
+    who = "1 unseen person" if held_out == 1 else f"{held_out} unseen people"
+    assert split.description == f"stress: {who}; identity: held-out blocks, 60 s gap"
 
 
 def test_auto_tests_on_blocks_where_every_person_trains():
