@@ -123,13 +123,14 @@ def _array(
 
 
 def _shape(shape: object, stream: OpcodeStream) -> tuple[int, ...]:
-    sizes = shape if isinstance(shape, tuple) else ()
-    counts = tuple(n for n in sizes if isinstance(n, int) and not isinstance(n, bool) and n >= 0)
+    if not isinstance(shape, tuple) or len(shape) > _MAX_DIMENSIONS:
+        raise stream.error("E317", "an array whose shape is not a tuple of sizes")
+    counts = tuple(n for n in shape if isinstance(n, int) and not isinstance(n, bool) and n >= 0)
+    if len(counts) != len(shape):
+        raise stream.error("E317", "an array whose shape is not a tuple of sizes")
     elements = 1
     for n in counts:
         elements *= max(n, 1)
-    if not isinstance(shape, tuple) or counts != sizes or len(counts) > _MAX_DIMENSIONS:
-        raise stream.error("E317", "an array whose shape is not a tuple of sizes")
     if elements > _MAX_ELEMENTS:
-        raise stream.error("E317", f"an array of {elements} elements")
+        raise stream.error("E317", "an array of more elements than any file holds")
     return counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -62,7 +63,7 @@ class Wesad:
         """Return the ids of the people whose files are there.
 
         Raises:
-            DataError: E320 no WESAD folder; E321 files are missing.
+            DataError: E310 a folder cannot be read; E320 no WESAD folder; E321 files are missing.
         """
         return self._present(find_folder(root))
 
@@ -116,7 +117,7 @@ class Wesad:
         write_sample(root, seed)
 
     def _present(self, folder: Path) -> tuple[str, ...]:
-        present = tuple(s for s in SUBJECTS if (folder / s / f"{s}.pkl").is_file())
+        present = tuple(s for s in SUBJECTS if _is_there(folder / s / f"{s}.pkl"))
         missing = [f"{s}/{s}.pkl" for s in SUBJECTS if s not in present]
         if missing and not self.allow_missing:
             raise DataError(
@@ -149,14 +150,25 @@ def find_folder(root: Path | None) -> Path:
     """Return the folder with the people's folders: ``root`` itself or ``root/WESAD``.
 
     Raises:
-        DataError: E320 it is neither.
+        DataError: E310 a folder cannot be read; E320 it is neither.
     """
     if root is None:
         raise DataError(
             "E320", "wesad needs its folder and none was given", do="give the folder with S2 to S17"
         )
     for folder in (root, root / "WESAD"):
-        if any((folder / s / f"{s}.pkl").is_file() for s in SUBJECTS):
+        if any(_is_there(folder / s / f"{s}.pkl") for s in SUBJECTS):
             return folder
     what = "holds no S2/S2.pkl to S17/S17.pkl" if root.is_dir() else "is not a folder"
     raise DataError("E320", f"{root} {what}", do="give the folder with S2 to S17")
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise DataError(
+            "E310", f"cannot read {path}: {error.strerror}", do="check its path and permissions"
+        ) from None

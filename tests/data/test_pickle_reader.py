@@ -192,6 +192,7 @@ def test_a_command_is_refused_and_not_run(tmp_path, monkeypatch, protocol):
 ARRAY = pickle.dumps(np.arange(600.0), protocol=2)
 HEAD = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR"
 F8 = b"cnumpy\ndtype\n(S'f8'\nI0\nI1\ntR(I3\nS'<'\nNNNI-1\nI-1\nI0\ntb"
+BODY = F8 + b"I00\nS''\ntb."
 REFUSED = {
     "inst": (b"(S'touch ran'\nios\nsystem\n.", "E314", "asks for os.system; refused"),
     "eval": (b"c__builtin__\neval\n(S'1'\ntR.", "E314", "asks for __builtin__.eval; refused"),
@@ -226,11 +227,21 @@ REFUSED = {
     "huge frame": (b"\x80\x04\x95" + b"\xff" * 7 + b"\x7f.", "E316", "stack is empty"),
     "header too large": (ARRAY.replace(b"MX\x02\x85", b"J\xff\xff\xff\x7f\x85"), "E317", "bytes"),
     "overflow": (
-        HEAD + b"(I1\n(I9223372036854775807\nI9\nt" + F8 + b"I00\nS''\ntb.",
+        HEAD + b"(I1\n(I9223372036854775807\nI9\nt" + BODY,
         "E317",
         "elements",
     ),
-    "negative shape": (HEAD + b"(I1\n(I-1\nt" + F8 + b"I00\nS''\ntb.", "E317", "shape"),
+    "endless shape": (
+        HEAD
+        + b"(I1\n(I9223372036854775807\np1\n"
+        + b"g1\n" * 300_000
+        + b"t"
+        + F8
+        + b"I00\nS''\ntb.",
+        "E317",
+        "shape",
+    ),
+    "negative shape": (HEAD + b"(I1\n(I-1\nt" + BODY, "E317", "shape"),
     "objects": (
         pickle.dumps(np.array([None, {}]), protocol=2),
         "E317",

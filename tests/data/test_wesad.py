@@ -5,6 +5,7 @@ import importlib.util
 import io
 import os
 import pickle
+import random
 import shutil
 from pathlib import Path
 
@@ -180,6 +181,39 @@ def test_protocol_0_file_of_official_structure(tmp_path, modality):
         assert np.array_equal(recording.signals[name].values, expected)
 
 
+@pytest.mark.parametrize("name", ["p0", "p1", "p2", "c0", "c1", "c2"])
+def test_files_that_python_2_wrote(name):
+    path = HERE / "py2_pickles" / f"py2_{name}.pkl"
+    tree = by_standard_library(path)
+    arrays = read_subject(path, "S2", ["wrist"])
+    assert arrays.pop("label").tolist() == tree["label"].tolist()
+    assert sorted(arrays) == sorted(WRIST_CHANNELS)
+    for channel, values in arrays.items():
+        device, key, column = KEYS[channel]
+        expected = tree["signal"][device][key][:, column].astype(np.float32)
+        assert np.array_equal(values, expected)
+
+
+def test_mutated_files_give_data_errors_or_channels(tmp_path):
+    """Bytes are changed at random, also inside array data, where most changes stay unseen."""
+    rng = random.Random(7)
+    originals = [p.read_bytes() for p in sorted((HERE / "py2_pickles").glob("py2_*.pkl"))]
+    path = tmp_path / "S2.pkl"
+    outcomes = {"channels": 0, "error": 0}
+    for i in range(900):
+        data = bytearray(originals[i % 6])
+        for _ in range(rng.choice([1, 3])):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        path.write_bytes(data)
+        try:
+            read_subject(path, "S2", ["wrist"])
+            outcomes["channels"] += 1
+        except DataError as error:
+            assert "\n" not in str(error)
+            outcomes["error"] += 1
+    assert min(outcomes.values()) > 100, outcomes
+
+
 def test_wrist_work_does_not_decode_the_chest(tmp_path):
     writer = python2_writer()
     path = tmp_path / "S2.pkl"
@@ -235,6 +269,14 @@ def test_missing_people_are_listed_at_once(copy):
     assert len(data.recordings) == 13
     assert data.notes[-1] == "missing people: S5, S17"
     assert "S5" not in Wesad(allow_missing=True).subjects(copy)
+
+
+def test_folder_that_cannot_be_read(copy):
+    shutil.rmtree(copy / "S5")
+    (copy / "S5").symlink_to("S5")
+    error = error_of(copy, allow_missing=True)
+    assert error.code == "E310"
+    assert "S5/S5.pkl: Too many levels of symbolic links" in error.message
 
 
 def test_root_that_is_no_wesad_folder(tmp_path):
