@@ -29,7 +29,7 @@ Root = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Modality = Annotated[
     str | None,
-    typer.Option(help="wrist, chest or both, where the data set has a chest device."),
+    typer.Option(help="wrist, chest or both, as far as the data set has them."),
 ]
 _EXIT_DATA = 3
 _MODALITIES = ("wrist", "chest", "both")
@@ -91,11 +91,12 @@ def make(
     modality: Modality = None,
 ) -> None:
     """Write a small data set of simulated people in the official layout of NAME."""
-    dataset = _dataset(name, modality)
+    dataset = _dataset(name, None)
+    takes_modality = "modality" in inspect.signature(dataset.write_sample).parameters
+    _check_modality(name, modality, ("wrist", "both") if takes_modality else ("wrist",))
+    options: dict[str, Any] = {"modality": modality} if modality and takes_modality else {}
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StorageError("E801", f"{out} is not an empty folder", do="give a new --out folder")
-    takes = inspect.signature(dataset.write_sample).parameters
-    options: dict[str, Any] = {"modality": modality} if modality and "modality" in takes else {}
     try:
         dataset.write_sample(out, seed=seed, **options)
     except OSError as error:
@@ -106,7 +107,8 @@ def make(
     size_mb = sum(path.stat().st_size for path in files) / 1e6
     typer.echo(f"wrote {len(files)} files, {size_mb:.1f} MB, to {out} (simulated people)")
     reader = name if registry.resolve("data", name).info.needs_root else "e4"
-    typer.echo(f"next: fedaffect data check {reader} --data-root {out}")
+    chosen = f" --modality {modality}" if options else ""
+    typer.echo(f"next: fedaffect data check {reader} --data-root {out}{chosen}")
 
 
 def _dataset(name: str, modality: str | None) -> Dataset:
@@ -118,14 +120,18 @@ def _dataset(name: str, modality: str | None) -> Dataset:
     loader = registry.resolve("data", name)
     known = {field.name for field in dataclasses.fields(loader)}
     allowed = _MODALITIES if "modality" in known else ("wrist",)
+    _check_modality(name, modality, allowed)
+    dataset: Dataset = loader(modality=modality) if modality and len(allowed) > 1 else loader()
+    return dataset
+
+
+def _check_modality(name: str, modality: str | None, allowed: tuple[str, ...]) -> None:
     if modality is not None and modality not in allowed:
         raise UsageError(
             "E227",
             f"--modality {modality} is not offered by {name}",
             do=f"allowed: {', '.join(allowed)}",
         )
-    dataset: Dataset = loader(modality=modality) if modality and len(allowed) > 1 else loader()
-    return dataset
 
 
 def _echo_finding(finding: Finding) -> None:

@@ -140,6 +140,7 @@ def test_common_span_holds_exactly_the_samples_that_all_channels_cover(
     first = max(t[0] for t in times)
     last = min(t[-1] + 1 / rate for t, rate in zip(times, rates, strict=True))
     session = read_session(folder, "A", "01")
+    assert session.start_unix == max(t[0] for t in times)
     channels = ["wrist.acc_x", "wrist.bvp", "wrist.eda", "wrist.temp"]
     for channel, t, rate in zip(channels, times, rates, strict=True):
         kept = [x for x in t if first <= x and x + 1 / rate <= last]
