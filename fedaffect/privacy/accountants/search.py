@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from fedaffect.errors import UsageError
@@ -26,19 +27,36 @@ def smallest_scale(
     """
     smallest, largest = _RANGE
     high = min(max(start, smallest), largest)
-    while account(high) > eps:
+    while (at_high := account(high)) > eps:
         if high >= largest:
-            raise unreachable(eps, delta, account(largest))
+            raise unreachable(eps, delta, at_high)
         high = min(2 * high, largest)
     low, step = high, 0.9
-    while account(low) <= eps:
+    while (at_low := account(low)) <= eps:
         if low <= smallest:
-            raise unreachable(eps, delta, account(smallest))
-        high, low, step = low, max(low * step, smallest), step * step
+            raise unreachable(eps, delta, at_low)
+        high, at_high = low, at_low
+        low, step = max(low * step, smallest), step * step
+    turn = 0
     while high - low > _TOLERANCE * high:
-        middle = (low + high) / 2
-        low, high = (low, middle) if account(middle) <= eps else (middle, high)
+        middle = (low + high) / 2 if turn % 3 == 2 else _guess(low, at_low, high, at_high, eps)
+        at_middle = account(middle)
+        if at_middle <= eps:
+            high, at_high = middle, at_middle
+        else:
+            low, at_low = middle, at_middle
+        turn += 1
     return high
+
+
+def _guess(low: float, at_low: float, high: float, at_high: float, eps: float) -> float:
+    """Return where eps is met if it is a power of the scale, a little to the safe side."""
+    if at_high <= 0:
+        return (low + high) / 2
+    share = math.log(at_low / eps) / math.log(at_low / at_high)
+    guess = low * (high / low) ** share * (1 + _TOLERANCE / 3)
+    margin = _TOLERANCE * high / 2
+    return min(max(guess, low + margin), high - margin)
 
 
 def bisect(holds: Callable[[float], bool], low: float, high: float) -> float:

@@ -1,0 +1,254 @@
+"""Accounting against published and independent figures (tests/golden/dp_vectors.json)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import integrate, stats
+
+from fedaffect.errors import UsageError
+from fedaffect.privacy.accountants import accountant, closed_form, pld, rdp
+from fedaffect.privacy.base import Event
+
+VECTORS = json.loads((Path(__file__).parents[1] / "golden" / "dp_vectors.json").read_text())
+GAUSSIAN = VECTORS["subsampled_gaussian"]
+
+
+def event_of(row: dict) -> Event:
+    return Event("gaussian", row["sigma"], row["q"], row["T"])
+
+
+@pytest.mark.parametrize("row", VECTORS["analytic_gaussian"], ids=lambda r: f"{r['eps']}")
+def test_one_release_needs_the_analytic_z(row: dict) -> None:
+    z = closed_form.scale("gaussian", row["eps"], row["delta"], 1.0, 1)
+    assert z == pytest.approx(row["sigma_own"], rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "row", [r for r in VECTORS["calibration_total_budget"] if r["q"] == 1], ids=lambda r: r["eps"]
+)
+def test_total_budget_over_40_rounds(row: dict) -> None:
+    z = closed_form.scale("gaussian", row["eps"], row["delta"], 1.0, row["T"])
+    assert z == pytest.approx(row["z"], rel=1e-9)
+    if "rdp_z" in row:  # the vector's order grid is coarser than ours
+        moments = rdp.scale("gaussian", row["eps"], row["delta"], 1.0, row["T"])
+        assert moments == pytest.approx(row["rdp_z"], rel=3e-3)
+        assert moments > z
+
+
+@pytest.mark.parametrize(
+    "row", [r for r in VECTORS["calibration_total_budget"] if r["q"] < 1], ids=lambda r: r["T"]
+)
+def test_total_budget_with_poisson_sampling(row: dict) -> None:
+    asked = ("gaussian", row["eps"], row["delta"], row["q"], row["T"])
+    z = pld.scale(*asked)
+    assert z == pytest.approx(row["z"], rel=1e-3)
+    assert rdp.scale(*asked) == pytest.approx(row["rdp_z"], rel=3e-3)
+    assert 0.998 * row["eps"] < pld.epsilon(Event("gaussian", z, row["q"], row["T"]), 1e-5)
+    assert pld.epsilon(Event("gaussian", z, row["q"], row["T"]), 1e-5) <= row["eps"]
+
+
+@pytest.mark.parametrize("row", GAUSSIAN, ids=lambda r: r["id"])
+def test_composed_epsilon(row: dict) -> None:
+    event, delta = event_of(row), row["delta"]
+    tight = accountant("tight", "gaussian", row["q"]).epsilon(event, delta)
+    moments = accountant("rdp", "gaussian", row["q"]).epsilon(event, delta)
+    assert tight == pytest.approx(row["expect_tight"], rel=row["tight_rtol"])
+    assert moments >= tight
+    if row["rdp_dp_accounting"] is not None:
+        # The vectors use dp-accounting's own order grid.
+        assert moments == pytest.approx(row["rdp_dp_accounting"], rel=3e-2)
+
+
+@pytest.mark.parametrize("row", [r for r in GAUSSIAN if r["q"] == 1], ids=lambda r: r["id"])
+def test_closed_form_to_nine_digits(row: dict) -> None:
+    eps = closed_form.epsilon(event_of(row), row["delta"])
+    assert eps == pytest.approx(row["exact_closed_form"], rel=1e-9)
+
+
+@pytest.mark.parametrize("row", VECTORS["laplace_composition"], ids=lambda r: f"{r['eps0']}")
+def test_laplace_composition(row: dict) -> None:
+    event = Event("laplace", 1 / row["eps0"], 1.0, row["T"])
+    assert pld.epsilon(event, row["delta"]) == pytest.approx(row["pld_dpa"], rel=1e-3)
+    assert rdp.epsilon(event, row["delta"]) == pytest.approx(row["rdp_own"], rel=1e-2)
+    assert rdp.epsilon(event, row["delta"]) >= pld.epsilon(event, row["delta"])
+    assert rdp.pure_epsilon(event) == pytest.approx(row["basic"])
+    assert pld.epsilon(event, row["delta"]) <= row["basic"]
+
+
+def test_laplace_budget_of_5_over_40_rounds() -> None:
+    # eps0 a round: .12500 by basic composition, .19055 by privacy loss distributions.
+    assert 1 / pld.scale("laplace", 5.0, 1e-5, 1.0, 40) == pytest.approx(0.19055, rel=1e-3)
+
+
+def hockey_stick(eps: float, mu: float) -> float:
+    """Integrate max(0, p - e^eps q) of N(mu, 1) against N(0, 1), slowly."""
+    crossing = mu / 2 + eps / mu
+
+    def excess(x: float) -> float:
+        return stats.norm.pdf(x - mu) - math.exp(eps) * stats.norm.pdf(x)
+
+    return float(integrate.quad(excess, crossing, crossing + 12, epsabs=1e-13)[0])
+
+
+@pytest.mark.parametrize(("eps", "mu"), [(0.0, 0.3), (0.5, 0.7), (1.0, 1.0), (3.0, 2.0)])
+def test_closed_form_is_the_integral(eps: float, mu: float) -> None:
+    assert math.exp(closed_form.log_delta(eps, mu)) == pytest.approx(hockey_stick(eps, mu), 1e-8)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    eps=st.floats(0.01, 500),
+    log10_delta=st.floats(-9, -2),
+    releases=st.integers(1, 5000),
+)
+def test_calibrate_then_account_meets_the_budget(
+    eps: float, log10_delta: float, releases: int
+) -> None:
+    delta = 10**log10_delta
+    for method in ("tight", "rdp"):
+        counting = accountant(method, "gaussian", 1.0)
+        z = counting.scale("gaussian", eps, delta, 1.0, releases)
+        achieved = counting.epsilon(Event("gaussian", z, 1.0, releases), delta)
+        assert 0.999 * eps <= achieved <= eps * (1 + 1e-9)
+        tight = closed_form.epsilon(Event("gaussian", z, 1.0, releases), delta)
+        assert tight <= achieved * (1 + 1e-9)
+
+
+@settings(max_examples=30, deadline=None)
+@given(z=st.floats(0.3, 50), releases=st.integers(1, 300), more=st.floats(1.01, 3))
+def test_epsilon_falls_with_noise_and_grows_with_releases_and_group(
+    z: float, releases: int, more: float
+) -> None:
+    def eps(z: float, releases: int, group: int = 1) -> float:
+        return closed_form.epsilon(Event("gaussian", z, 1.0, releases, group), 1e-5)
+
+    assert eps(z * more, releases) < eps(z, releases) < eps(z, releases + 1)
+    assert eps(z, releases, 2) == pytest.approx(eps(z / 2, releases), rel=1e-12)
+
+
+@pytest.mark.parametrize(("z", "releases"), [(1.0, 1), (5.0, 40), (2.0, 40), (40.0, 7)])
+def test_own_renyi_accounting_against_dp_accounting(z: float, releases: int) -> None:
+    from dp_accounting import GaussianDpEvent, SelfComposedDpEvent
+    from dp_accounting.rdp import RdpAccountant
+
+    orders = np.unique(np.concatenate([1 + np.geomspace(1e-2, 1e4, 4000)])).tolist()
+    library = RdpAccountant(orders)
+    library.compose(SelfComposedDpEvent(GaussianDpEvent(z), releases))
+    own = rdp.epsilon(Event("gaussian", z, 1.0, releases), 1e-5)
+    assert own == pytest.approx(library.get_epsilon(1e-5), rel=1e-3)
+
+
+def test_closed_form_against_privacy_loss_distributions() -> None:
+    event = Event("gaussian", 5.0, 1.0, 40)
+    assert pld.epsilon(event, 1e-5) == pytest.approx(closed_form.epsilon(event, 1e-5), rel=1e-4)
+
+
+def test_fixed_size_draws_earn_nothing_and_poisson_draws_do() -> None:
+    # z = 2, T = 40, N = 15, n = 5: 5.38 with Poisson sampling, 17.86 without amplification.
+    assert pld.epsilon(Event("gaussian", 2.0, 1 / 3, 40), 1e-5) == pytest.approx(5.3837, rel=1e-3)
+    assert closed_form.epsilon(Event("gaussian", 2.0, 1.0, 40), 1e-5) == pytest.approx(
+        17.85659, rel=1e-6
+    )
+
+
+def test_a_sampled_group_lies_between_one_client_and_everyone() -> None:
+    one = pld.epsilon(Event("gaussian", 2.0, 1 / 3, 40), 1e-5)
+    three = pld.epsilon(Event("gaussian", 2.0, 1 / 3, 40, group=3), 1e-5)
+    always = closed_form.epsilon(Event("gaussian", 2.0, 1.0, 40, group=3), 1e-5)
+    assert 2 * one < three < always
+    laplace = Event("laplace", 2.0, 0.5, 3, group=2)
+    assert pld.epsilon(laplace, 1e-5) == pytest.approx(3.0, rel=1e-3)  # as if it were always there
+
+
+def test_a_group_of_two_by_brute_force() -> None:
+    # One release, two clients with q = 1/2, z = 2: N(i, 4) with chances 1/4, 1/2, 1/4.
+    x = np.linspace(-25, 25, 200_001)
+    mixed = sum(c * stats.norm.pdf(x, i, 2.0) for i, c in enumerate((0.25, 0.5, 0.25)))
+    alone = stats.norm.pdf(x, 0, 2.0)
+    eps = pld.epsilon(Event("gaussian", 2.0, 0.5, 1, group=2), 1e-3)
+    step = x[1] - x[0]
+    deltas = [
+        float(np.maximum(p - math.exp(eps) * q, 0).sum() * step)
+        for p, q in ((mixed, alone), (alone, mixed))
+    ]
+    assert max(deltas) == pytest.approx(1e-3, rel=1e-2)
+
+
+@pytest.mark.parametrize("split", [0.5, 0.2])
+@pytest.mark.parametrize("eps", [0.1, 0.4, 0.8])
+def test_spreading_an_l1_move_over_coordinates_tells_no_more(split: float, eps: float) -> None:
+    # Two coordinates moved by s and 1 - s against one moved by 1, Laplace scale 1, on a grid.
+    x = np.linspace(-18, 18, 1801)
+    step = x[1] - x[0]
+
+    def density(shift: float) -> np.ndarray:
+        return np.exp(-np.abs(x - shift)) / 2
+
+    here = np.outer(density(split), density(1 - split))
+    there = np.outer(density(0), density(0))
+    spread = np.maximum(here - math.exp(eps) * there, 0).sum() * step**2
+    together = np.maximum(density(1.0) - math.exp(eps) * density(0), 0).sum() * step
+    assert 0 < spread < together * (1 - 1e-3)
+
+
+def test_unreachable_budgets_name_the_nearest() -> None:
+    with pytest.raises(UsageError) as caught:
+        closed_form.scale("gaussian", 1e12, 1e-5, 1.0, 1)
+    assert caught.value.code == "E222"
+    assert "nearest budget" in caught.value.do
+    with pytest.raises(UsageError) as caught:
+        rdp.scale("laplace", 1e-9, 1e-12, 1.0, 1000)
+    assert caught.value.code == "E222"
+    nearest = float(caught.value.do.rsplit(" ", 1)[1])
+    assert rdp.scale("laplace", 1.01 * nearest, 1e-12, 1.0, 1000) <= 1e7
+
+
+def test_the_closed_form_refuses_what_it_cannot_count() -> None:
+    for wrong in (Event("laplace", 1.0, 1.0, 1), Event("gaussian", 1.0, 0.5, 1)):
+        with pytest.raises(ValueError, match="no closed form"):
+            closed_form.epsilon(wrong, 1e-5)
+    with pytest.raises(ValueError, match="no closed form"):
+        closed_form.scale("gaussian", 1.0, 1e-5, 0.5, 1)
+
+
+def test_huge_losses_are_bounded_not_computed_on_a_grid() -> None:
+    event = Event("gaussian", 0.005, 0.9, 40)
+    assert pld.epsilon(event, 1e-5) == rdp.epsilon(event, 1e-5) > 1e4
+
+
+def test_the_library_is_silent_and_its_logger_is_restored(caplog: pytest.LogCaptureFixture) -> None:
+    before = logging.getLogger("absl").level
+    with caplog.at_level(logging.DEBUG):
+        rdp.epsilon(Event("gaussian", 0.31, 0.77, 3), 1e-5)
+        pld.epsilon(Event("gaussian", 0.31, 0.77, 3), 1e-5)
+    assert not caplog.records
+    assert logging.getLogger("absl").level == before
+
+
+def test_full_participation_needs_no_accounting_library() -> None:
+    code = (
+        "import sys, time\n"
+        "from fedaffect.params import Layout\n"
+        "from fedaffect.privacy.base import PrivacySpec, ReleasePlan\n"
+        "from fedaffect.privacy.forecast import plan_forecast\n"
+        "from fedaffect.privacy.mechanisms.gaussian import Gaussian\n"
+        "import scipy.special\n"
+        "layout = Layout(('a',), ((96997,),), {'shared': ('a',)})\n"
+        "plan = ReleasePlan(40, 20, 1.0, 'full', 20, 1, 1)\n"
+        "start = time.process_time()\n"
+        "ready = Gaussian(PrivacySpec('gaussian', 5.0, None, 'all', 1.0)).calibrate(plan, layout)\n"
+        "plan_forecast(ready, plan, layout)\n"
+        "assert time.process_time() - start < 0.1\n"
+        "assert not {'dp_accounting', 'scipy.stats', 'scipy.optimize'} & sys.modules.keys()\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
