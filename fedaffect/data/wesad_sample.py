@@ -20,6 +20,7 @@ from fedaffect.rng import generator
 _REST = ((0, 5), (4, 25), (0, 5))
 _STRESS_FIRST = ((0, 6), (1, 80), (0, 5), (2, 70), *_REST, (3, 50), *_REST)
 _STRESS_LAST = ((0, 6), (1, 80), (0, 5), (3, 50), *_REST, (2, 70), *_REST)
+_STRESS_EFFECT = 1.5  # one stress task each: a clear one, as the laboratory's was
 _IGNORED = ((5, 1), (6, 1), (7, 1))
 
 
@@ -35,7 +36,7 @@ def write_sample(root: Path, seed: int = 0, modality: Literal["wrist", "both"] =
     for index, subject in enumerate(SUBJECTS):
         plan = [*(_STRESS_LAST if index % 2 else _STRESS_FIRST), *_IGNORED]
         timed = [(code, float(duration_s)) for code, duration_s in plan]
-        person = draw_person(seed, index)
+        person = draw_person(seed, index, stress_effect=_STRESS_EFFECT)
         rng = generator(seed, "wesad", "sample", index)
         signals, codes = simulate_session(rng, person, timed)
         if modality == "both":
