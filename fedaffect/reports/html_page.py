@@ -1,0 +1,195 @@
+"""report.html: one file without scripts or loads, rendered from a RunRecord and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from fedaffect.record import Estimate, RunRecord
+from fedaffect.reports import figures, guarantee, tables, wording
+from fedaffect.reports.formats import accuracy, attacker, interval, percent, plural, with_chance
+from fedaffect.reports.toml_text import to_toml
+
+Row = TypeVar("Row")
+SECTIONS = (
+    ("summary", "Summary"),
+    ("protected", "Protected from whom"),
+    ("guarantee", "Guarantee"),
+    ("forecast", "Forecast"),
+    ("data", "Data and split"),
+    ("utility", "Stress"),
+    ("tradeoff", "Trade-off"),
+    ("curves", "Learning curves"),
+    ("attacks", "Identity"),
+    ("limits", "Limits"),
+    ("reproduce", "Reproduce"),
+    ("glossary", "Glossary"),
+)
+_MOST_ROWS = 200
+_NOT_SHOWN = {"run": ("out",)}  # where a run was written changes no result
+
+
+def render_html(record: RunRecord) -> str:
+    """Return the whole page as text: self-contained, and equal for equal records.
+
+    Names, notes and settings in the record are escaped: markup in them is inert.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    loader = PackageLoader("fedaffect.reports")
+    environment = Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["trusted"] = Markup  # only for our own CSS and SVG
+    environment.filters["plural"] = plural
+    environment.filters["thinned"] = thinned
+    css = loader.get_source(environment, "report.css")[0]
+    return environment.get_template("report.html.j2").render(css=css, **_context(record))
+
+
+def thinned(rows: Iterable[Row], most: int = _MOST_ROWS) -> list[Row]:
+    """Return at most ``most`` rows, evenly spaced, the first and the last included."""
+    rows = list(rows)
+    if len(rows) <= most:
+        return rows
+    return [rows[round(i * (len(rows) - 1) / (most - 1))] for i in range(most)]
+
+
+def _context(record: RunRecord) -> dict[str, Any]:
+    drawings = {
+        "partition": figures.partition_heatmap(record.data.partition),
+        "people": figures.per_person(record),
+        "tradeoff": figures.trade_off(record),
+        "curves": figures.learning_curves(record),
+        "attacks": figures.attacks_bars(record),
+    }
+    privacy = record.privacy
+    attacks = wording.attack_rows(record)
+    chance = record.figures
+    blocks = guarantee.block_rows(record)
+    alone = any(row["conditional"] for row in blocks)
+    block_columns = tables.BLOCK_COLUMNS if alone else tables.BLOCK_COLUMNS[:-1]
+    stress_chance = percent(chance.stress_balanced_accuracy.chance)
+    identity_chance = percent(chance.identity_strongest.chance)
+    return {
+        "record": record,
+        "provenance": record.provenance,
+        "sections": [s for s in SECTIONS if s[0] != "curves" or drawings["curves"]],
+        "figures": drawings,
+        "banner": wording.banner(record),
+        "overlap_note": wording.OVERLAP,
+        "n_clients": len(record.data.partition.clients),
+        "n_rounds": len({r.round for r in record.rounds}),
+        "verdict": wording.verdict(record),
+        "headline": _headline(record),
+        "status": guarantee.STATUS_WORDS[guarantee.status(privacy)],
+        "formal": guarantee.status(privacy) == "FORMAL",
+        "claim": wording.claim(record),
+        "budget": guarantee.budget(privacy),
+        "do_not_conclude": wording.do_not_conclude(record),
+        "person_sentence": guarantee.person_sentence(record),
+        "threats": [tuple(row.values()) for row in guarantee.threat_rows(privacy)],
+        "details": guarantee.lines(privacy.get("details")),
+        "guarantee_facts": tables.guarantee_facts(record),
+        "observers": [tuple(row.values()) for row in guarantee.observer_rows(privacy)],
+        "observer_caption": guarantee.observer_caption(privacy),
+        "block_columns": block_columns,
+        "blocks": [tuple(row.values())[: len(block_columns)] for row in blocks],
+        "assumptions": guarantee.lines(privacy.get("assumptions")),
+        "privacy_warnings": guarantee.lines(privacy.get("warnings")),
+        "forecast_sentence": tables.forecast_sentence(record.forecast),
+        "forecast_facts": tables.forecast_facts(record.forecast),
+        "data_facts": tables.data_facts(record),
+        "split_facts": tables.split_facts(record),
+        "normalisation": tables.normalisation(record.data.normalisation),
+        "why_normalisation": wording.WHY_NORMALISATION,
+        "partition_options": guarantee.text_of(record.data.partition.options or None, ""),
+        "files": [tables.file_row(file) for file in record.data.files],
+        "utility": wording.utility_rows(record),
+        "utility_columns": ("Metric", "This run", *wording.references(record), "Chance"),
+        "utility_caption": (
+            f"Stress on {wording.tested_on(record)}, with 95 % intervals over "
+            f"{plural(chance.stress_balanced_accuracy.n_people, 'person', 'people')}"
+        ),
+        "stress_chance": stress_chance,
+        "tradeoff_note": tables.tradeoff_note(record),
+        "curves_note": tables.curves_note(record),
+        "curves_caption": (
+            f"Figures by round, without intervals. Chance: stress {stress_chance}, identity "
+            f"{identity_chance}. ε so far: {tables.spent_scope(record)}"
+        ),
+        "attacks": [row for _, row in attacks],
+        "best_attack": [at for at, (best, _) in enumerate(attacks) if best],
+        "attack_columns": (
+            "Attacker", "Works on", "This run", *wording.references(record), "Chance",
+        ),
+        "attack_caption": (
+            f"Share of test windows given to the right person, on "
+            f"{wording.identity_tested_on(record)}, with 95 % intervals over "
+            f"{plural(chance.identity_strongest.n_people, 'person', 'people')}"
+        ),
+        "identity_tested_on": wording.identity_tested_on(record),
+        "strongest": with_chance(chance.identity_strongest),
+        "by_person": record.data.partition.name == "subject",
+        "iid_sentence": wording.iid_sentence(record),
+        "limits": wording.limits(record),
+        "not_covered": guarantee.lines(privacy.get("not_covered")),
+        "toml": to_toml(_shown_config(record)),
+        "reproduce_note": tables.reproduce_note(record),
+        "environment": tables.environment(record),
+        "glossary": wording.GLOSSARY,
+    }  # fmt: skip
+
+
+def _headline(record: RunRecord) -> list[dict[str, Any]]:
+    """Return the two headline figures, each with its chance and what to read beside it."""
+    now = record.figures
+    best = now.identity_strongest
+    who = attacker(now.strongest_attack)
+    stress_rows = [("Chance", percent(now.stress_balanced_accuracy.chance))]
+    leak_rows = [("Chance", percent(best.chance))]
+    for name, other in wording.references(record).items():
+        stress_rows.append((name, accuracy(other.stress_balanced_accuracy)))
+        leak_rows.append((name, accuracy(other.identity_strongest)))
+    stress_rows.append(("Macro F1", with_chance(now.stress_macro_f1)))
+    leak_rows.append(("Own head (not a privacy metric)", with_chance(now.identity_own_head)))
+    return [
+        {
+            "kind": "stress",
+            "title": "Stress, balanced accuracy",
+            "about": f"on {wording.tested_on(record)}",
+            "rows": stress_rows,
+            **_big(now.stress_balanced_accuracy),
+        },
+        {
+            "kind": "leak",
+            "title": f"Identity, strongest fresh attacker ({who})",
+            "about": f"on {wording.identity_tested_on(record)}. Quote this number.",
+            "rows": leak_rows,
+            **_big(best),
+        },
+    ]
+
+
+def _big(estimate: Estimate) -> dict[str, str]:
+    if estimate.value is None:
+        return {"value": "n/a", "interval": estimate.note}
+    people = plural(estimate.n_people, "person", "people")
+    return {"value": percent(estimate.value), "interval": f"{interval(estimate)} 95 %, {people}"}
+
+
+def _shown_config(record: RunRecord) -> dict[str, Any]:
+    return {
+        key: (
+            {k: v for k, v in value.items() if k not in _NOT_SHOWN.get(key, ())}
+            if isinstance(value, dict)
+            else value
+        )
+        for key, value in record.provenance.config.items()
+    }
