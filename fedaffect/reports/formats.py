@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 
+from fedaffect.privacy import wording
 from fedaffect.record import Estimate
 from fedaffect.reports.svg import label
 
@@ -61,7 +62,9 @@ def number(value: object) -> str:
         return "n/a"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if not isinstance(value, int | float):
+    if isinstance(value, int):
+        return f"{value:,}"
+    if not isinstance(value, float):
         return str(value)
     if not math.isfinite(value):
         return "unbounded" if value > 0 else "n/a"
@@ -69,28 +72,24 @@ def number(value: object) -> str:
         return f"{int(value):,}"
     if abs(value) >= 1000:
         return f"{value:,.0f}"
-    return _short_exponent(f"{value:.4g}")
+    return re.sub(r"e([+-])0+(\d)", r"e\1\2", f"{value:.4g}")
 
 
 def epsilon(value: object) -> str:
-    """Write a privacy loss, rounded up: two decimals below 10, fewer above.
+    """Write a privacy loss, rounded up, as the privacy statement does.
 
     Anything but a finite number is ``no finite value``.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return "no finite value"
-    if 0 < value < 0.01:
-        return _short_exponent(f"{value * 1.005:.2e}")
-    digits = 2 if value < 10 else 1 if value < 100 else 0
-    upward = math.ceil(round(value * 10**digits, 6)) / 10**digits
-    return f"{upward:,.{digits}f}"
+    loss = _finite(value)
+    return "no finite value" if loss is None or loss < 0 else wording.eps_text(loss)
 
 
 def delta(value: object) -> str:
-    """Write a failure probability: ``1e-5``."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    """Write a failure probability, rounded up: ``1e-5``."""
+    probability = _finite(value)
+    if probability is None or probability < 0:
         return "n/a"
-    return "0" if value == 0 else _short_exponent(f"{value:.3g}")
+    return wording.delta_text(probability) if probability else "0"
 
 
 def duration(seconds: float) -> str:
@@ -103,5 +102,10 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def _short_exponent(text: str) -> str:
-    return re.sub(r"e([+-])0+(\d)", r"e\1\2", text)
+def _finite(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None

@@ -70,12 +70,8 @@ def budget(privacy: Mapping[str, Any]) -> str:
 def observer_rows(privacy: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return one row per observer: who, what they see, eps, delta."""
     rows = []
-    given = privacy.get("observers")
-    if isinstance(given, Mapping):
-        given = [{"name": k, **(_mapping(v) or {"sees": v})} for k, v in given.items()]
-    for item in _items(given):
-        one = _mapping(item) or {"name": item}
-        bounded = "eps" in one and one["eps"] is not None
+    for one in _observers(privacy):
+        bounded = _is_number(one.get("eps"))
         rows.append(
             {
                 "name": text_of(_first(one, "name", "observer", "who"), "unnamed"),
@@ -201,9 +197,26 @@ def _conditional(block: Mapping[str, Any], privacy: Mapping[str, Any]) -> str:
     )
 
 
+def _observers(privacy: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    given = privacy.get("observers")
+    if isinstance(given, Mapping):
+        return [{"name": k, **(_mapping(v) or {"sees": v})} for k, v in given.items()]
+    return [_mapping(item) or {"name": item} for item in _items(given)]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _covered_observers(privacy: Mapping[str, Any]) -> str:
-    bounded = [row["name"] for row in observer_rows(privacy) if row["eps"] != "no finite value"]
-    return " and ".join(bounded) if bounded else "not stated"
+    """Name the observers for whom the stated epsilon holds, so not those with a larger one."""
+    stated = privacy.get("eps")
+    names = [
+        row["name"]
+        for row, given in zip(observer_rows(privacy), _observers(privacy), strict=True)
+        if _is_number(stated) and _is_number(given.get("eps")) and given["eps"] <= stated
+    ]
+    return " and ".join(names) if names else "not stated"
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

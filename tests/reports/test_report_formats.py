@@ -46,13 +46,15 @@ def test_an_undefined_accuracy_says_why_and_is_never_zero():
         (5.0, "5.00"),
         (4.9991, "5.00"),
         (5.001, "5.01"),
-        (48.42, "48.5"),
-        (857640.3, "857,641"),
+        (48.42, "48.42"),
+        (857640.3, "858,000"),
         (0.65, "0.65"),
         (0, "0.00"),
         (None, "no finite value"),
         (math.inf, "no finite value"),
         ("5", "no finite value"),
+        (10**400, "no finite value"),
+        (-1.0, "no finite value"),
     ],
 )
 def test_epsilon_is_rounded_up_and_absence_is_never_a_number(value, text):

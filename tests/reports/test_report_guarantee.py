@@ -27,6 +27,14 @@ def test_an_epsilon_without_formal_status_is_not_shown_even_if_present():
     assert guarantee.budget({**FORMAL, "eps": None}) == NO_EPS
 
 
+def test_an_amplified_epsilon_is_claimed_for_the_outsider_only():
+    server, participants, external = FORMAL["observers"]
+    poisson = {**FORMAL, "observers": [server, {**participants, "eps": 48.4}, external]}
+    assert "observer external, horizon" in guarantee.budget(poisson)
+    rows = guarantee.observer_rows(poisson)
+    assert [row["eps"] for row in rows] == ["no finite value", "48.40", "5.00"]
+
+
 def test_blocks_say_what_is_covered_and_what_holds_on_its_own():
     rows = {row["name"]: row for row in guarantee.block_rows(sample(privacy=PARTIAL))}
     assert rows["shared"]["covered"] == "NO: released in the clear"
@@ -56,7 +64,7 @@ def test_what_holds_for_a_person():
     spread = {**FORMAL, "person": {"clients_per_subject": 20, "eps": 412.4, "delta": 1e-5}}
     text = guarantee.person_sentence(sample(privacy=spread, partition="iid"))
     assert "no per-person guarantee at the stated ε" in text
-    assert "(ε = 413, δ = 1e-5)" in text
+    assert "(ε = 412.40, δ = 1e-5)" in text
     assert "per person" in text
     text = guarantee.person_sentence(sample(privacy=NO_DP, partition="iid"))
     assert "ε" not in text
