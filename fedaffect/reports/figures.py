@@ -64,7 +64,8 @@ def trade_off(record: RunRecord) -> Drawing:
         if chance is not None:
             axes.axvline(100 * chance, color=COLOURS["soft"], linestyle=(0, (4, 3)), linewidth=1)
         axes.set_xlim(left=0)
-        axes.margins(0.1)
+        axes.margins(x=0.1)
+        axes.set_ylim(min(40.0, axes.get_ylim()[0]), 102)
         axes.set_xlabel("identity: strongest fresh attacker (%)    ← better")
         axes.set_ylabel("stress: balanced accuracy (%)    better →")
         figure.legend(loc="outside lower center", ncols=4)

@@ -90,6 +90,8 @@ def people(record: RunRecord) -> str:
     chance = f"chance {percent(record.figures.stress_balanced_accuracy.chance)}"
     if len(known) == 1:
         return f"One person could be tested, {worst}: {percent(low)}, {chance}"
+    if high - low < 0.005:
+        return f"Stress is read alike for all {len(known)} people: {percent(low)}, {chance}"
     return (
         f"Stress is read best for {best} ({percent(high)}) and worst for {worst} ({percent(low)}), "
         f"{chance}"

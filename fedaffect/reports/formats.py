@@ -10,7 +10,12 @@ from fedaffect.record import Estimate
 from fedaffect.reports.svg import label
 
 NBSP = "\u00a0"
-ATTACKERS = {"knn": "nearest neighbours", "linear": "linear probe", "mlp": "small MLP"}
+ATTACKERS = {
+    "knn": "nearest neighbours",
+    "lda": "linear discriminant",
+    "linear": "linear probe",
+    "mlp": "small MLP",
+}
 
 
 def percent(value: float | None) -> str:
@@ -68,9 +73,7 @@ def number(value: object) -> str:
         return str(value)
     if not math.isfinite(value):
         return "unbounded" if value > 0 else "n/a"
-    if value == int(value) and abs(value) < 1e15:
-        return f"{int(value):,}"
-    if abs(value) >= 1000:
+    if 1000 <= abs(value) < 1e9 or (value == int(value) and abs(value) < 1e9):
         return f"{value:,.0f}"
     return re.sub(r"e([+-])0+(\d)", r"e\1\2", f"{value:.4g}")
 

@@ -140,6 +140,7 @@ def _context(record: RunRecord) -> dict[str, Any]:
         "iid_sentence": wording.iid_sentence(record),
         "limits": wording.limits(record),
         "not_covered": guarantee.lines(privacy.get("not_covered")),
+        "warnings": wording.warnings(record),
         "toml": to_toml(_shown_config(record)),
         "reproduce_note": tables.reproduce_note(record),
         "environment": tables.environment(record),

@@ -215,6 +215,12 @@ def references(record: RunRecord) -> dict[str, Figures]:
     return {name: figures for name, figures in named.items() if figures is not None}
 
 
+def warnings(record: RunRecord) -> list[str]:
+    """Return the run's warnings, without those that stand in another section already."""
+    said = (*record.forecast.sentences, *guarantee.lines(record.privacy.get("warnings")))
+    return [w for w in record.warnings if not any(s and s in w for s in said)]
+
+
 def limits(record: RunRecord) -> list[str]:
     """Return what this report cannot tell, before the statement's own list."""
     n_stress = record.figures.stress_balanced_accuracy.n_people
@@ -232,6 +238,11 @@ def limits(record: RunRecord) -> list[str]:
     ]
     if record.data.synthetic:
         lines.insert(0, "All people are synthetic. Nothing here is evidence about real people.")
+    if min(n_stress, n_identity) < 10:
+        lines.append(
+            "With fewer than ten people a bootstrap interval is itself uncertain, and often too "
+            "narrow."
+        )
     short = [r for r in record.rounds if r.clients < r.clients_planned]
     if short:
         lines.append(f"{plural(len(short), 'round')} ended with fewer clients than planned.")

@@ -131,6 +131,15 @@ def test_people_are_sorted_and_a_one_class_person_is_not_a_zero():
     assert len(rows) == 24
 
 
+def test_people_who_are_alike_are_not_ranked():
+    record = sample()
+    alike = tuple(
+        p.model_copy(update={"stress_balanced_accuracy": 0.5}) for p in record.figures.per_person
+    )
+    title = per_person(changed(record, per_person=alike)).title
+    assert title.startswith("Stress is read alike for all 4 people: 50.0")
+
+
 def test_points_stand_where_the_numbers_say():
     """The run's marker, read back from the drawing by two reference marks of the axes."""
     record = sample()

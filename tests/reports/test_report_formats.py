@@ -71,6 +71,13 @@ def test_other_numbers():
     assert delta(None) == "n/a"
     assert count(96997) == "96,997"
     assert number(5.64067) == "5.641"
+    assert [number(v) for v in (20.0, 96997, 1756.75, 4.185e32, 0.0000123)] == [
+        "20",
+        "96,997",
+        "1,757",
+        "4.185e+32",
+        "1.23e-5",
+    ]
     assert number(True) == "yes"
     assert number(None) == "n/a"
     assert plural(1, "person", "people") == "1 person"

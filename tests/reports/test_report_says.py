@@ -84,6 +84,19 @@ def test_the_verdict_follows_the_intervals():
     assert unknown.startswith("Whether the model reads stress above chance cannot be said")
 
 
+def test_a_warning_stands_once():
+    record = sample()
+    again = (f"W112 {record.forecast.sentences[0]}", "W130 something else")
+    assert wording.warnings(record.model_copy(update={"warnings": again})) == [
+        "W130 something else"
+    ]
+
+
+def test_few_people_are_a_limit():
+    assert "fewer than ten people" in section("formal", "limits")  # 4 people held out
+    assert "fewer than ten people" not in section("random", "limits")  # 24 people
+
+
 def test_the_configuration_is_shown_without_the_output_folder():
     text = section("formal", "reproduce")
     assert 'partition = "subject"' in text
