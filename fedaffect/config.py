@@ -35,7 +35,6 @@ class DataConfig(_Section):
     partition_by: Literal["subject", "stress"] = "subject"
     alpha: float = 0.3
     shards_per_client: int = 2
-    people: int | None = None
 
     @field_validator("name")
     @classmethod
@@ -67,10 +66,46 @@ class DataConfig(_Section):
     def _shards(cls, value: object) -> int:
         return require.integer("data.shards_per_client", value, at_least=1)
 
+
+class SyntheticConfig(_Section):
+    """The simulated people of ``--data synthetic``; effect sizes are in units of the default.
+
+    ``people`` defaults to a fifth more than clients, so that some can be held out.
+    """
+
+    people: int | None = None
+    sessions: int = 3
+    session_s: float = 480.0
+    seed: int = 0
+    fingerprint: float = 1.0
+    stress_effect: float = 1.0
+    response_variation: float = 1.0
+    session_drift: float = 1.0
+
     @field_validator("people", mode="before")
     @classmethod
     def _people(cls, value: object) -> int | None:
-        return None if value is None else require.integer("data.people", value, at_least=2)
+        if value is None:
+            return None
+        return require.integer("synthetic.people", value, at_least=2, at_most=9999)
+
+    @field_validator("sessions", "seed", mode="before")
+    @classmethod
+    def _whole(cls, value: object, info: Any) -> int:
+        low = 1 if info.field_name == "sessions" else 0
+        return require.integer(f"synthetic.{info.field_name}", value, at_least=low)
+
+    @field_validator("session_s", mode="before")
+    @classmethod
+    def _length(cls, value: object) -> float:
+        return require.number("synthetic.session_s", value, at_least=60, at_most=36000)
+
+    @field_validator(
+        "fingerprint", "stress_effect", "response_variation", "session_drift", mode="before"
+    )
+    @classmethod
+    def _size(cls, value: object, info: Any) -> float:
+        return require.number(f"synthetic.{info.field_name}", value, at_least=0, at_most=100)
 
 
 class ModelConfig(_Section):
@@ -94,8 +129,8 @@ class FederationConfig(_Section):
     strategy: str = "fedavg"
     mu: float = 0.01
     local_epochs: int = 1
-    batch_size: int = 32
-    lr: float = 0.02
+    batch_size: int = 16
+    lr: float = 0.05
     momentum: float = 0.9
     optimizer: Literal["sgd", "adam"] = "sgd"
 
@@ -212,6 +247,7 @@ class RunConfig(_Section):
 
     schema_version: int = SCHEMA_VERSION
     data: DataConfig = Field(default_factory=DataConfig)
+    synthetic: SyntheticConfig = Field(default_factory=SyntheticConfig)
     model: ModelConfig = Field(default_factory=ModelConfig)
     federation: FederationConfig = Field(default_factory=FederationConfig)
     dp: DPConfig = Field(default_factory=DPConfig)

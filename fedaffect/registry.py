@@ -40,6 +40,7 @@ MECHANISMS = {
 }
 ATTACKS = {
     "knn": "fedaffect.privacy.attacks.identity:KNearestNeighbours",
+    "lda": "fedaffect.privacy.attacks.identity:LinearDiscriminant",
     "linear": "fedaffect.privacy.attacks.identity:LinearProbe",
     "mlp": "fedaffect.privacy.attacks.identity:SmallMLP",
 }

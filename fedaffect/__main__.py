@@ -1,0 +1,5 @@
+"""``python -m fedaffect`` is the command ``fedaffect``."""
+
+from fedaffect.cli import main
+
+main()

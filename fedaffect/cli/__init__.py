@@ -1,0 +1,123 @@
+"""The command ``fedaffect``. The only package that prints."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from types import FrameType
+from typing import Any
+
+import click
+import typer
+
+from fedaffect.errors import FedaffectError
+from fedaffect.registry import did_you_mean
+
+HELP = """Federated, privacy-audited affect models: simulate, attack, report.
+
+Start here:  fedaffect simulate          (no data needed, under two minutes)
+"""
+TERMINATED = 143
+INTERRUPTED = 130
+
+
+def build_command() -> click.Command:
+    """Return the command line; sub-commands import what they need when they run."""
+    from fedaffect.cli import data, listing, report, simulate
+
+    app = typer.Typer(
+        help=HELP,
+        rich_markup_mode=None,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+    app.callback()(_options)
+    app.command(help=report.HELP)(report.report)
+    app.add_typer(data.app, name="data")
+    app.command(name="list", help=listing.HELP)(listing.list_components)
+    group = typer.main.get_command(app)
+    assert isinstance(group, click.Group)
+    group.add_command(simulate.command())
+    return group
+
+
+def _options(
+    version: bool = typer.Option(False, "--version", help="Print the version and end."),
+) -> None:
+    if version:
+        from fedaffect import __version__
+
+        typer.echo(f"fedaffect {__version__}")
+        raise typer.Exit
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command and exit with its code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    sys.exit(run(given))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command with ``arguments`` and return its exit code; no traceback without --debug."""
+    debug = "--debug" in arguments
+    arguments = [a for a in arguments if a != "--debug"]
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        result = build_command().main(args=arguments, prog_name="fedaffect", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except FedaffectError as error:
+        if debug:
+            raise
+        return _show(error, "--json" in arguments)
+    except click.UsageError as error:
+        return _show(_usage(error), "--json" in arguments)
+    except (KeyboardInterrupt, click.Abort):
+        print("interrupted; what was finished is in the run folder", file=sys.stderr)
+        return INTERRUPTED
+    except _Terminated:
+        print("terminated; what was finished is in the run folder", file=sys.stderr)
+        return TERMINATED
+    except BrokenPipeError:
+        return 0
+    except Exception as error:
+        if debug:
+            raise
+        line = f"{type(error).__name__}: {error}"
+        return _show(
+            FedaffectError("E100", f"unexpected {line}", "run again with --debug and report it"),
+            "--json" in arguments,
+        )
+
+
+class _Terminated(BaseException):
+    """SIGTERM arrived."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise _Terminated
+
+
+def _show(error: FedaffectError, as_json: bool) -> int:
+    """Print one line what happened and one line what to do."""
+    print(f"error {error.code}: {error.message}", file=sys.stderr)
+    if error.do:
+        print(f"  do: {error.do}", file=sys.stderr)
+    if as_json:
+        document: dict[str, Any] = {"code": error.code, "message": error.message, "do": error.do}
+        print(json.dumps({"error": document}))
+    return error.exit_code
+
+
+def _usage(error: click.UsageError) -> FedaffectError:
+    """Turn click's complaint into ours, with a suggestion for a misspelt option or command."""
+    command = error.ctx.command_path if error.ctx else "fedaffect"
+    do = f"{command} --help"
+    if isinstance(error, click.NoSuchOption) and error.ctx:
+        known = [name for p in error.ctx.command.params for name in p.opts if name.startswith("--")]
+        do = did_you_mean(error.option_name, known).split("known:")[0] + do
+    elif error.ctx and isinstance(error.ctx.command, click.Group) and "No such command" in str(error):
+        name = str(error).split("'")[1]
+        do = did_you_mean(name, list(error.ctx.command.commands))
+    return FedaffectError("E200", error.format_message().rstrip("."), do)

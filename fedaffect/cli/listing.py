@@ -1,0 +1,30 @@
+"""``fedaffect list``: what this installation knows."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+HELP = "Data sets, models, strategies, mechanisms, attacks, engines and error codes known here."
+
+
+def list_components(
+    kind: Annotated[str, typer.Argument(help="data | partition | model | ... | codes")] = "",
+    name: Annotated[str, typer.Argument(help="One code, such as E221.")] = "",
+) -> None:
+    """Print the names of one kind, or of all."""
+    from fedaffect import registry
+    from fedaffect.errors import CODES, EXIT_CODES, UsageError
+
+    if kind == "codes":
+        if name and name not in CODES:
+            raise UsageError("E210", f"code {name!r} is not known", "fedaffect list codes")
+        for code in [name] if name else sorted(CODES):
+            typer.echo(f"{code}  exit {code[1]} ({EXIT_CODES[int(code[1])]}): {CODES[code]}")
+        return
+    if kind and kind not in registry.KINDS:
+        known = registry.did_you_mean(kind, [*registry.KINDS, "codes"])
+        raise UsageError("E210", f"kind {kind!r} is not known", known)
+    for each in [kind] if kind else registry.KINDS:
+        typer.echo(f"{each:10} {', '.join(sorted(registry.KINDS[each]))}")

@@ -1,0 +1,143 @@
+"""The options of ``fedaffect simulate`` as a table, and a command that prints them in groups.
+
+Values arrive as text: ``fedaffect.config`` reads and checks every one of them, wherever it came
+from, so that a flag, a file and Python give the same errors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import click
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One option: how it is typed, what it takes, what it does."""
+
+    group: str
+    name: str
+    takes: str  # empty for a switch; "a/b" names are a pair of switches
+    text: str
+
+
+DATA, FEDERATION = "Data and model", "Federation"
+PRIVACY, RUNNING = "Privacy", "Running"
+SETTINGS = (
+    Flag(DATA, "--data", "NAME", "Data set, see fedaffect data list [default: synthetic]"),
+    Flag(DATA, "--data-root", "DIR", "Folder of the data set on this disk"),
+    Flag(DATA, "--modality", "NAME", "wrist | chest | both [default: wrist]"),
+    Flag(DATA, "--allow-missing", "", "Go on without people whose files are missing"),
+    Flag(DATA, "--model", "NAME", "Network [default: stress_identity_cnn]"),
+    Flag(
+        DATA,
+        "--partition",
+        "NAME",
+        "Who holds what: subject | iid | dirichlet | shards | quantity [default: subject]",
+    ),
+    Flag(DATA, "--alpha", "FLOAT", "Concentration of dirichlet and quantity [default: 0.3]"),
+    Flag(
+        DATA,
+        "--eval",
+        "SPEC",
+        "unseen | loso | blocks | random "
+        "[default: unseen where people can be spared, else blocks]",
+    ),
+    Flag(
+        DATA,
+        "--normalise",
+        "NAME",
+        "Scale features by public constants or by statistics of the data: "
+        "public | global | subject | none [default: public]",
+    ),
+    Flag(FEDERATION, "--clients", "INT", "[default: 20, or all people if fewer]"),
+    Flag(FEDERATION, "--rounds", "INT", "[default: 40]"),
+    Flag(FEDERATION, "--fraction", "FLOAT", "Share of clients in a round [default: 1.0]"),
+    Flag(
+        FEDERATION,
+        "--sampler",
+        "NAME",
+        "How that share is drawn: fixed | bernoulli [default: fixed]",
+    ),
+    Flag(FEDERATION, "--strategy", "NAME", "fedavg | fedprox[:MU] [default: fedavg]"),
+    Flag(FEDERATION, "--mu", "FLOAT", "Proximal term of fedprox [default: 0.01]"),
+    Flag(FEDERATION, "--local-epochs", "INT", "Passes over a client's data [default: 1]"),
+    Flag(FEDERATION, "--batch-size", "INT", "Windows in a step [default: 16]"),
+    Flag(FEDERATION, "--lr", "FLOAT", "Learning rate [default: 0.05]"),
+    Flag(FEDERATION, "--optimizer", "NAME", "sgd (momentum 0.9) | adam [default: sgd]"),
+    Flag(PRIVACY, "--dp", "MECH", "none | gaussian | laplace | moments [default: none]"),
+    Flag(PRIVACY, "--eps", "FLOAT", "TOTAL budget for the whole run"),
+    Flag(
+        PRIVACY,
+        "--delta",
+        "FLOAT",
+        "[default: 1e-5, or 1/(10 clients) if smaller; refused if not below 1/clients]",
+    ),
+    Flag(
+        PRIVACY,
+        "--noise-layers",
+        "LIST",
+        "all | shared | task | task:identity | BLOCK,...; blocks that are not named leave in the "
+        "clear: no finite epsilon [default: all]",
+    ),
+    Flag(PRIVACY, "--clip", "FLOAT", "Largest norm of one client's update [default: 1.0]"),
+    Flag(
+        PRIVACY,
+        "--unsafe-test-noise",
+        "KEY",
+        "Reproducible noise to compare engines: NO GUARANTEE",
+    ),
+    Flag(RUNNING, "--seed", "INT", "Training seed; privacy noise never uses it [default: 0]"),
+    Flag(RUNNING, "--engine", "NAME", "ray | local [default: ray]"),
+    Flag(RUNNING, "--workers", "INT", "Worker processes of ray [default: CPUs]"),
+    Flag(RUNNING, "--ray-address", "ADDRESS", "A Ray cluster that already runs"),
+    Flag(RUNNING, "--dtype", "NAME", "float32 | float64 [default: float32]"),
+    Flag(RUNNING, "--out", "DIR", "Run folder, new or empty [default: runs/<run id>]"),
+    Flag(
+        RUNNING,
+        "--reference/--no-reference",
+        "",
+        "Also train without DP, and dealt out IID, to compare with [default: --reference]",
+    ),
+)
+HANDLING = (
+    Flag(RUNNING, "--config", "FILE", "TOML file; -o KEY=VALUE overrides one value"),
+    Flag(RUNNING, "--dry-run", "", "Print the plan and where each value came from; train nothing"),
+    Flag(RUNNING, "--json", "", "One JSON document on stdout, everything else on stderr"),
+    Flag(RUNNING, "--quiet", "", "Print the result only"),
+    Flag(RUNNING, "--no-color", "", "No colour, no animation"),
+    Flag(RUNNING, "--debug", "", "Show the traceback of an error"),
+)
+
+
+class GroupedCommand(click.Command):
+    """A command whose help lists options under the headings of their groups."""
+
+    groups: dict[str, list[click.Parameter]]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one section a group."""
+        for heading, options in self.groups.items():
+            records = [record for o in options if (record := o.get_help_record(ctx))]
+            with formatter.section(heading):
+                formatter.write_dl(records)
+
+
+def grouped_command(name: str, flags: tuple[Flag, ...], **settings: object) -> GroupedCommand:
+    """Return the command ``name`` with one option for each of ``flags`` and ``-o``."""
+    groups: dict[str, list[click.Parameter]] = {}
+    for flag in flags:
+        groups.setdefault(flag.group, []).append(_option(flag))
+    groups.setdefault(RUNNING, []).append(
+        click.Option(["-o", "overrides"], metavar="KEY=VALUE", multiple=True, help="Repeatable")
+    )
+    params = [option for options in groups.values() for option in options]
+    command = GroupedCommand(name, params=params, **settings)  # type: ignore[arg-type]
+    command.groups = groups
+    return command
+
+
+def _option(flag: Flag) -> click.Option:
+    if flag.takes:
+        return click.Option([flag.name], metavar=flag.takes, help=flag.text, default=None)
+    return click.Option([flag.name], is_flag=True, help=flag.text, default=None)

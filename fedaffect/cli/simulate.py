@@ -1,0 +1,87 @@
+"""``fedaffect simulate``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fedaffect.cli.options import HANDLING, SETTINGS, GroupedCommand, grouped_command
+
+if TYPE_CHECKING:
+    from fedaffect.cli.view import View
+    from fedaffect.config import RunConfig
+
+HELP = "Train one model with simulated clients and measure what it leaks."
+EXAMPLES = """\b
+Examples:
+  fedaffect simulate --clients 20 --dp gaussian --eps 5
+  fedaffect simulate --data wesad --data-root WESAD --partition dirichlet
+  fedaffect simulate --config run.toml -o dp.eps=1 --seed 3 --json > r.json
+"""
+
+
+def command() -> GroupedCommand:
+    """Return the command for the command line."""
+    return grouped_command(
+        "simulate", SETTINGS + HANDLING, callback=simulate, help=HELP, epilog=EXAMPLES
+    )
+
+
+def simulate(
+    config: str | None,
+    overrides: tuple[str, ...],
+    dry_run: bool | None,
+    quiet: bool | None,
+    no_color: bool | None,
+    debug: bool | None,
+    **flags: Any,
+) -> None:
+    """Collect the flags, run, print the result."""
+    as_json = bool(flags.pop("json"))
+    from fedaffect.cli.view import View
+    from fedaffect.config_sources import resolve
+
+    resolved, origins = resolve(flags, overrides, Path(config) if config else None)
+    view = View(quiet=bool(quiet), no_color=bool(no_color), to_stderr=as_json)
+    if dry_run:
+        _dry_run(resolved, origins, view, as_json)
+        return
+    view.begin()
+    from fedaffect.simulate import simulate as run
+
+    with view:
+        record = run(resolved, listener=view)
+    if as_json:
+        _print_json(record.model_dump(mode="json"))
+    view.result(record)
+
+
+def _dry_run(config: RunConfig, origins: dict[str, str], view: View, as_json: bool) -> None:
+    """Print the plan; read no signal."""
+    from fedaffect.build import outline
+    from fedaffect.summary import forecast_of
+
+    planned = outline(config)
+    forecast = forecast_of(planned)
+    view.planned(planned, forecast, None)
+    if not as_json:
+        view.origins(planned.config, origins)
+        return
+    _print_json(
+        {
+            "config": planned.config.model_dump(mode="json"),
+            "origins": origins,
+            "people": len(planned.subjects),
+            "people_unseen": planned.unseen,
+            "parameters": planned.factory.layout.size,
+            "blocks": planned.factory.layout.block_sizes,
+            "forecast": forecast.model_dump(mode="json"),
+        }
+    )
+
+
+def _print_json(document: Any) -> None:
+    json.dump(document, sys.stdout, indent=1, allow_nan=False)
+    print()

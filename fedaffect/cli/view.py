@@ -1,0 +1,242 @@
+"""What a run looks like on the terminal: the plan, one row a round, the result."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from fedaffect import __version__
+from fedaffect.progress import Listener
+
+if TYPE_CHECKING:
+    from fedaffect.build import Experiment, Outline
+    from fedaffect.config import RunConfig
+    from fedaffect.record import Estimate, Forecast, RoundRecord, RunRecord
+
+HEADER = " round  clients   loss  stress bal.acc  own id head  id probe  eps so far   time"
+ROWS = 8  # rounds shown while animated
+
+
+class View(Listener):
+    """Prints to stdout, or to stderr when stdout carries JSON. Animated on a terminal only."""
+
+    def __init__(self, *, quiet: bool, no_color: bool, to_stderr: bool) -> None:
+        self.console = Console(
+            stderr=to_stderr, no_color=no_color or None, highlight=False, soft_wrap=True
+        )
+        self.quiet = quiet
+        self.animated = self.console.is_terminal and not (quiet or no_color)
+        self.live: Live | None = None
+        self.started = time.perf_counter()
+        self.name, self.total, self.done = "", 0, 0
+        self.text = ""
+        self.rows: list[str] = []
+
+    def __enter__(self) -> View:
+        if self.animated:
+            self.live = Live(console=self.console, refresh_per_second=4, transient=False)
+            self.live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.live:
+            self.live.update(Group(*map(Text, self.rows[-ROWS:])))
+            self.live.stop()
+            self.live = None
+
+    def say(self, line: str = "") -> None:
+        """Print one line, unless quiet."""
+        if not self.quiet:
+            self.console.print(Text(line))
+
+    def begin(self) -> None:
+        """Say that work has begun, before anything heavy is imported."""
+        self.say(f"fedaffect {__version__}   starting")
+
+    def stage(self, text: str) -> None:
+        """Name the step that is under way."""
+        self.text = text
+        if self.live:
+            self._draw()
+        else:
+            self.say(f"  ... {text}")
+
+    def planned(self, outline: Outline, forecast: Forecast, folder: str | None) -> None:
+        """Print the plan and, plainly, whether such a run can learn."""
+        for line in plan_lines(outline, forecast, folder):
+            self.say(line)
+
+    def ready(self, experiment: Experiment) -> None:
+        """Print what the data turned out to be."""
+        e, split, data = experiment, experiment.split, experiment.table
+        mark = "SYNTHETIC people, not for claims about real ones" if data.synthetic else data.licence
+        sizes = [len(rows) for rows in e.folds[0].partition.clients]
+        self.say(f"  data     {data.dataset}: {len(data.subjects)} people, {len(data):,} windows")
+        self.say(f"           {mark}")
+        self.say(
+            f"  split    {e.config.data.partition}: {len(sizes)} clients with {min(sizes)} to "
+            f"{max(sizes)} windows; people per client up to {e.plan.subjects_per_client}, "
+            f"clients per person up to {e.plan.clients_per_subject}"
+        )
+        self.say(f"  eval     {split.description}")
+        self.say(f"  scaling  {e.normalisation}")
+        for note in data.notes:
+            self.say(f"  note     {note}")
+
+    def training(self, name: str, rounds: int) -> None:
+        """Begin a table of rounds, or one line for a reference."""
+        self.name, self.total, self.done = name, rounds, 0
+        self.started = time.perf_counter()
+        self.text = name
+        if name == "run":
+            self.say()
+            self.rows = [] if self.animated else self.rows
+            if not self.live:
+                self.say(HEADER)
+        elif not self.live:
+            self.say(f"  ... {name}, {rounds} rounds")
+
+    def round_done(self, record: RoundRecord) -> None:
+        """Show one round."""
+        self.done += 1
+        if self.name == "run":
+            line = round_line(record)
+            self.rows.append(line)
+            if not self.live:
+                self.say(line)
+        for trouble in record.rejected:
+            self.console.print(Text(f"! round {record.round}: {trouble}"))
+        if self.live:
+            self._draw()
+
+    def warning(self, code: str, text: str) -> None:
+        """Print a warning."""
+        self.console.print(Text(f"! {code}  {text}", style="yellow"))
+
+    def origins(self, config: RunConfig, origins: dict[str, str]) -> None:
+        """Print every value with where it came from."""
+        self.say()
+        values = config.model_dump(mode="json")
+        for key, origin in origins.items():
+            section, _, name = key.partition(".")
+            value = values[section][name]
+            if value is not None:
+                self.say(f"  {key + ' = ' + str(value):44} {origin}")
+
+    def result(self, record: RunRecord) -> None:
+        """Print the result of a finished run."""
+        for line in result_lines(record):
+            self.console.print(Text(line))
+
+    def _draw(self) -> None:
+        """Redraw the last rounds and the bar."""
+        assert self.live is not None
+        elapsed = time.perf_counter() - self.started
+        left = elapsed / self.done * (self.total - self.done) if self.done else None
+        width = 40
+        full = int(width * self.done / self.total) if self.total else 0
+        tail = f"   about {left:.0f} s left" if left is not None else ""
+        bar = f" {'=' * full}{'-' * (width - full)} {self.done}/{self.total}{tail}   {self.text}"
+        shown = [HEADER, *self.rows[-ROWS:]] if self.rows or self.name == "run" else []
+        self.live.update(Group(*map(Text, [*shown, bar])))
+
+
+def plan_lines(outline: Outline, forecast: Forecast, folder: str | None) -> list[str]:
+    """Return the plan before round 1."""
+    c, layout = outline.config, outline.factory.layout
+    heads = ", ".join(f"{t.name}({t.n_outputs})" for t in outline.factory.build().tasks)
+    f = c.federation
+    lines = [
+        f"  run      {folder or 'dry run: nothing is trained'}   seed {c.run.seed}",
+        f"  model    {c.model.name}, {layout.size:,} parameters, tasks {heads}",
+        f"  rounds   {f.rounds} x {outline.folds} fold(s), {f.clients} clients, {f.strategy}, "
+        f"{f.local_epochs} local epoch(s), {f.optimizer} {f.lr:g}, engine {c.run.engine}",
+    ]
+    if c.dp.mechanism == "none":
+        return [*lines, "  privacy  none: no epsilon, whatever the accuracies below say"]
+    spec, plan = outline.mechanism.spec, outline.plan
+    noised = ", ".join(outline.mechanism.noised_blocks)
+    lines.append(
+        f"  privacy  {c.dp.mechanism} at the server, unit=client, zero-out adjacency; noise on: "
+        f"{noised}"
+    )
+    if outline.mechanism.noised.all():
+        lines.append(
+            f"           total eps {spec.eps:g} at delta {spec.delta:.2g} over {plan.releases} "
+            f"releases: noise multiplier {forecast.noise_multiplier:.4g} x clip {spec.clip:g}"
+        )
+    else:
+        clear = [b for b in layout.blocks if b not in outline.mechanism.noised_blocks]
+        lines.append(
+            f"           released in the clear: {', '.join(clear)} -> NO FINITE EPSILON for the run"
+        )
+    lines.append(
+        f"           noise is as long as the signal at {forecast.break_even_clients:,.0f} clients; "
+        f"with {forecast.clients_per_round:g} it is {forecast.noise_to_signal:.1f} times the signal"
+    )
+    return lines + [f"! W112  {sentence}" for sentence in forecast.sentences]
+
+
+def round_line(r: RoundRecord) -> str:
+    """Return one row of the table of rounds."""
+    answered = f"{r.clients}/{r.clients_planned}"
+    return (
+        f" {r.round:5}  {answered:>7}  {_number(r.loss):>5}  {_share(r.stress_balanced_accuracy):>14}"
+        f"  {_share(r.identity_own_head):>11}  {_share(r.identity_probe):>8}"
+        f"  {_number(r.eps_spent):>10}  {r.seconds:4.1f}s"
+    )
+
+
+def result_lines(record: RunRecord) -> list[str]:
+    """Return the result: figures with intervals and chance, references, the guarantee."""
+    f, split = record.figures, record.data.split
+    people = f"{split.people_unseen} held-out people" if split.people_unseen else "held-out blocks"
+    synthetic = "SYNTHETIC PEOPLE   " if record.data.synthetic else ""
+    refs = [("no DP", record.no_dp), ("IID, no DP", record.iid_reference)]
+    known = [(name, figures) for name, figures in refs if figures is not None]
+    lines = [
+        "",
+        f"Result   {synthetic}95 % intervals over people; stress on {people}, "
+        "identity on held-out blocks",
+        f"  {'':24}{'this run':22}{'chance':9}" + "".join(f"{name:12}" for name, _ in known),
+    ]
+    rows: list[tuple[str, Any]] = [
+        ("stress balanced accuracy", lambda x: x.stress_balanced_accuracy),
+        ("stress accuracy", lambda x: x.stress_accuracy),
+        ("stress macro-F1", lambda x: x.stress_macro_f1),
+        ("identity, own head", lambda x: x.identity_own_head),
+        ("identity, new attacker", lambda x: x.identity_strongest),
+    ]
+    for label, get in rows:
+        beside = "".join(f"{_share(get(x).value):12}" for _, x in known)
+        mark = "<- use this" if label.endswith("attacker") else ""
+        lines.append(f"  {label:24}{_interval(get(f)):22}{_share(get(f).chance):9}{beside}{mark}")
+    attackers = ", ".join(f"{n} {_share(e.value)}" for n, e in f.identity_attacks.items())
+    raw = _share(f.raw_features_attack.value)
+    lines += [f"  attackers: {attackers}; on the raw features: {raw}", ""]
+    lines.append(f"Privacy  {record.privacy['status']}: {record.privacy['sentence']}")
+    lines += [f"         {detail}" for detail in record.privacy["details"]]
+    lines += ["", *(f"! {w}" for w in record.warnings if not w.startswith("W112")), ""]
+    lines.append(f"Files    {record.folder}   report: {record.folder}/report.html")
+    return lines
+
+
+def _interval(e: Estimate) -> str:
+    if e.value is None:
+        return e.note or "n/a"
+    if e.low is None or e.high is None:
+        return _share(e.value)
+    return f"{e.value:.1%} [{e.low:.1%}, {e.high:.1%}]".replace("%", "", 2).replace("]", " %]", 1)
+
+
+def _share(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.1%}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}" if abs(value) < 10 else f"{value:.2f}"
+

@@ -1,0 +1,135 @@
+"""What one client does with its data: train from the global model, then clip.
+
+The only code that trains. It knows nothing of messages, and its result depends only on the global
+parameters, the client's data, the plan and (seed, fold, round, client).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from fedaffect import rng
+from fedaffect.models.base import MultitaskModel, Task
+from fedaffect.params import write_flat
+from fedaffect.strategies.base import Strategy
+
+MISSING_LABEL = -1
+
+
+@dataclass(frozen=True)
+class TrainPlan:
+    """How every client trains; public, the same for all.
+
+    Args:
+        seed: The published training seed.
+        local_epochs: Passes over the client's data in a round.
+        batch_size: Windows in a step (the last one of a pass may be smaller).
+        lr: Learning rate.
+        momentum: Momentum of SGD, cleared at the start of every round.
+        optimizer: ``sgd`` or ``adam``.
+    """
+
+    seed: int
+    local_epochs: int
+    batch_size: int
+    lr: float
+    momentum: float
+    optimizer: str
+
+
+@dataclass(frozen=True)
+class ClientData:
+    """The training windows of one client."""
+
+    client_id: int
+    features: np.ndarray  # (n, F)
+    labels: dict[str, np.ndarray]  # task name -> (n,) int64, MISSING_LABEL where unknown
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+
+class Trainer:
+    """A resident model that trains one client after another from given global parameters."""
+
+    def __init__(self, model: MultitaskModel, strategy: Strategy, plan: TrainPlan) -> None:
+        self.model = model
+        self.strategy = strategy
+        self.plan = plan
+        self.params = list(model.parameters())
+        self.dtype = self.params[0].dtype
+        self.optimizer = _optimizer(self.params, plan)
+        self.resident: dict[int, tuple[torch.Tensor, dict[str, torch.Tensor]]] = {}
+
+    def train(
+        self, global_params: torch.Tensor, data: ClientData, fold: int, server_round: int
+    ) -> tuple[torch.Tensor, float]:
+        """Return the client's update (d,) and its mean training loss.
+
+        Args:
+            global_params: Parameters (d,) to start from.
+            data: The client's windows.
+            fold: Number of the evaluation fold, part of the random stream's name.
+            server_round: Number of the round, from 1.
+        """
+        x, labels = self._tensors(data)
+        write_flat(self.model, global_params)
+        anchors = [p.detach().clone() for p in self.params]
+        self.optimizer.state.clear()
+        self.model.train()
+        order_rng = rng.generator(self.plan.seed, "batch", fold, data.client_id, server_round)
+        losses: list[torch.Tensor] = []
+        for _ in range(self.plan.local_epochs):
+            order = torch.from_numpy(order_rng.permutation(len(data)))
+            for chosen in order.split(self.plan.batch_size):
+                batch = {"features": x[chosen], **{t: y[chosen] for t, y in labels.items()}}
+                loss = multitask_loss(self.model.tasks, self.model(batch), batch)
+                losses.append(loss.detach())
+                self.optimizer.zero_grad(set_to_none=True)
+                self.strategy.client_loss(loss, self.params, anchors).backward()
+                self.optimizer.step()
+        update = torch.cat(
+            [(p.detach() - a).reshape(-1) for p, a in zip(self.params, anchors, strict=True)]
+        )
+        return update, float(torch.stack(losses).double().mean())
+
+    def _tensors(self, data: ClientData) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        if data.client_id not in self.resident:
+            x = torch.tensor(data.features, dtype=self.dtype)
+            self.resident[data.client_id] = (
+                x,
+                {task: torch.tensor(y, dtype=torch.int64) for task, y in data.labels.items()},
+            )
+        return self.resident[data.client_id]
+
+
+def multitask_loss(
+    tasks: tuple[Task, ...], outputs: dict[str, torch.Tensor], batch: dict[str, torch.Tensor]
+) -> torch.Tensor:
+    """Return the sum over tasks of the mean loss over labelled windows.
+
+    A task without a labelled window in the batch adds zero (its head still gets a gradient of
+    zeros, so that every parameter takes part in every step).
+    """
+    total = torch.zeros((), dtype=next(iter(outputs.values())).dtype)
+    for task in tasks:
+        logits, y = outputs[task.name], batch[task.name]
+        if task.kind == "regression":
+            seen = ~torch.isnan(y)
+            squared = (logits.squeeze(-1) - torch.nan_to_num(y)) ** 2
+            total = total + (squared * seen).sum() / seen.sum().clamp(min=1)
+        elif bool((y != MISSING_LABEL).any()):
+            total = total + F.cross_entropy(logits, y, ignore_index=MISSING_LABEL)
+        else:
+            total = total + logits.sum() * 0.0
+    return total
+
+
+def _optimizer(params: list[torch.nn.Parameter], plan: TrainPlan) -> torch.optim.Optimizer:
+    if plan.optimizer == "adam":
+        return torch.optim.Adam(params, lr=plan.lr, foreach=True)
+    return torch.optim.SGD(params, lr=plan.lr, momentum=plan.momentum, foreach=True)

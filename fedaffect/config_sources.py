@@ -1,0 +1,219 @@
+"""Where configuration values come from, and which source wins.
+
+Low to high: defaults < TOML file < ``FEDAFFECT_*`` < ``-o a.b=c`` < flags.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from fedaffect.config import SCHEMA_VERSION, RunConfig
+from fedaffect.errors import UsageError
+from fedaffect.registry import did_you_mean
+
+MAX_CONFIG_BYTES = 1024**2
+NOT_SETTINGS = {"HOME"}  # FEDAFFECT_HOME names the state folder
+
+FLAGS: dict[str, str] = {
+    "data": "data.name",
+    "data_root": "data.root",
+    "modality": "data.modality",
+    "allow_missing": "data.allow_missing",
+    "partition": "data.partition",
+    "alpha": "data.alpha",
+    "eval": "data.eval",
+    "normalise": "data.normalise",
+    "model": "model.name",
+    "clients": "federation.clients",
+    "rounds": "federation.rounds",
+    "fraction": "federation.fraction",
+    "sampler": "federation.sampler",
+    "strategy": "federation.strategy",
+    "mu": "federation.mu",
+    "local_epochs": "federation.local_epochs",
+    "batch_size": "federation.batch_size",
+    "lr": "federation.lr",
+    "optimizer": "federation.optimizer",
+    "dp": "dp.mechanism",
+    "eps": "dp.eps",
+    "delta": "dp.delta",
+    "noise_layers": "dp.noise_layers",
+    "clip": "dp.clip",
+    "unsafe_test_noise": "dp.unsafe_test_noise",
+    "seed": "run.seed",
+    "engine": "run.engine",
+    "workers": "run.workers",
+    "ray_address": "run.ray_address",
+    "dtype": "run.dtype",
+    "out": "run.out",
+    "reference": "run.reference",
+}
+KEYS = {
+    f"{section}.{key}": field
+    for section, info in RunConfig.model_fields.items()
+    if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
+    for key, field in info.annotation.model_fields.items()
+}
+
+
+def resolve(
+    flags: Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> tuple[RunConfig, dict[str, str]]:
+    """Return the configuration and, for every dotted key, where its value came from.
+
+    Args:
+        flags: Flag name (see ``FLAGS``) to value; ``None`` means not given.
+        overrides: Texts ``a.b=c``.
+        file: A TOML file.
+        environment: Usually ``os.environ``.
+
+    Raises:
+        UsageError: E211 unknown key; E212 wrong type; E213 unreadable file; E214 newer version.
+    """
+    values: dict[str, Any] = {}
+    origins = dict.fromkeys(KEYS, "default")
+    lines: dict[str, str] = {}
+    if file is not None:
+        for key, value in _from_file(file, lines).items():
+            values[key], origins[key] = value, str(file)
+    for key, value in _from_environment(os.environ if environment is None else environment).items():
+        values[key], origins[key] = value, "environment"
+    for text in overrides:
+        key, value = _from_override(text)
+        values[key], origins[key] = value, f"-o {key}"
+    for name, value in flags.items():
+        if value is not None:
+            key = FLAGS[_known(name, FLAGS, "option")]
+            values[key], origins[key] = value, "--" + name.replace("_", "-")
+    if "federation.strategy" in values:
+        values.update(_strategy_with_mu(str(values["federation.strategy"])))
+    nested: dict[str, dict[str, Any]] = {}
+    for key, value in values.items():
+        section, _, name = key.partition(".")
+        nested.setdefault(section, {})[name] = value
+    try:
+        return RunConfig.model_validate(nested), origins
+    except ValidationError as error:
+        raise _readable(error, origins, lines) from None
+
+
+def to_toml(config: RunConfig) -> str:
+    """Return ``config`` as TOML that ``--config`` reads back."""
+    lines = [f"schema_version = {config.schema_version}"]
+    for section, values in config.model_dump(mode="json", exclude={"schema_version"}).items():
+        lines.append(f"\n[{section}]")
+        lines += [f"{k} = {_toml(v)}" for k, v in values.items() if v is not None]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return '"' + re.sub(r"[\x00-\x1f\x7f]", lambda m: f"\\u{ord(m[0]):04x}", escaped) + '"'
+    return repr(value)
+
+
+def _strategy_with_mu(text: str) -> dict[str, Any]:
+    """Read ``fedprox:0.1`` as the strategy with its mu."""
+    name, colon, mu = text.partition(":")
+    return {"federation.strategy": name, **({"federation.mu": mu} if colon else {})}
+
+
+def _from_file(file: Path, lines: dict[str, str]) -> dict[str, Any]:
+    try:
+        raw = file.read_bytes() if file.stat().st_size <= MAX_CONFIG_BYTES else None
+    except OSError as error:
+        raise UsageError(
+            "E213", f"--config {file} cannot be read: {error.strerror}", do="give a TOML file"
+        ) from None
+    if raw is None:
+        raise UsageError("E213", f"--config {file} is larger than 1 MiB", do="give a TOML file")
+    try:
+        text = raw.decode("utf-8-sig")
+        document = tomllib.loads(text)
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError("E213", f"{file} is not TOML: {error}", do="see the README") from None
+    version = document.pop("schema_version", SCHEMA_VERSION)
+    if not isinstance(version, int) or version > SCHEMA_VERSION:
+        raise UsageError(
+            "E214",
+            f"{file} has schema_version {version}, this fedaffect reads {SCHEMA_VERSION}",
+            do="upgrade fedaffect",
+        )
+    values: dict[str, Any] = {}
+    for section, table in document.items():
+        if not isinstance(table, dict):
+            place = f"{file}:{_line_of(text, '', section)}"
+            raise UsageError(
+                "E211", f"{place}: unknown key {section!r}", do=did_you_mean(section, KEYS)
+            )
+        for name, value in table.items():
+            key = f"{section}.{name}"
+            place = f"{file}:{_line_of(text, section, name)}"
+            values[_known(key, KEYS, f"{place}: key")] = value
+            lines[key] = place
+    return values
+
+
+def _line_of(text: str, section: str, name: str) -> int:
+    """Return the line (from 1) where ``name`` is set in ``section``, or 1."""
+    current = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := re.match(r"\s*\[([^\]]+)\]", line):
+            current = header[1].strip()
+        elif current == section and re.match(rf"\s*[\"']?{re.escape(name)}[\"']?\s*=", line):
+            return number
+    return 1
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    values = {}
+    for name, value in sorted(environment.items()):
+        rest = name.removeprefix("FEDAFFECT_")
+        if rest == name or rest in NOT_SETTINGS:
+            continue
+        key = rest.lower().replace("__", ".", 1)
+        values[_known(key, KEYS, f"environment variable {name}: key")] = value
+    return values
+
+
+def _from_override(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError("E211", f"-o {text!r} has no value", do="write -o dp.eps=1")
+    try:
+        parsed = tomllib.loads(f"v = {value}")["v"]
+    except tomllib.TOMLDecodeError:
+        parsed = value
+    return _known(key.strip(), KEYS, "-o key"), parsed
+
+
+def _known(name: str, table: Mapping[str, Any], what: str) -> str:
+    if name in table:
+        return name
+    raise UsageError("E211", f"{what} {name!r} is not known", do=did_you_mean(name, list(table)))
+
+
+def _readable(
+    error: ValidationError, origins: Mapping[str, str], lines: Mapping[str, str]
+) -> UsageError:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    origin = origins.get(key, "")
+    place = lines.get(key, origin if origin.startswith("--") else "")
+    text = first["msg"].replace("Input should be", "should be")
+    where = f"{place}: " if place and not place.startswith("--") else ""
+    name = place if place.startswith("--") else key
+    return UsageError("E212", f"{where}{name} {first.get('input')!r}: {text}", do="see --help")

@@ -1,0 +1,53 @@
+"""How to build the network of a run, anywhere: its class and the sizes that the data decide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from fedaffect import rng
+from fedaffect.models.base import MultitaskModel
+from fedaffect.params import Layout, read_flat, write_flat
+
+
+@dataclass(frozen=True)
+class ModelFactory:
+    """Builds a network in the run's precision.
+
+    Args:
+        model_class: The network's class.
+        options: Its arguments, such as the number of features.
+        dtype: ``float32`` or ``float64``.
+    """
+
+    model_class: type[MultitaskModel]
+    options: dict[str, int]
+    dtype: str
+
+    def build(self) -> MultitaskModel:
+        """Return the network with undefined initial values, in the run's precision."""
+        with torch.random.fork_rng(devices=[]):
+            model = self.model_class(**self.options)
+        return model.to(getattr(torch, self.dtype))
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Layout of the flat parameter vector."""
+        model = self.build()
+        return Layout.of(model, model.blocks())
+
+    def initial(self, seed: int) -> np.ndarray:
+        """Return initial parameters (d,) float64 that depend on ``seed`` and nothing else."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(rng.torch_seed(seed, "initial"))
+            model = self.model_class(**self.options)  # always drawn in float32
+        return read_flat(model).double().numpy()
+
+    def with_params(self, params: np.ndarray) -> MultitaskModel:
+        """Return the network with ``params`` (d,), ready for inference."""
+        model = self.build()
+        write_flat(model, torch.as_tensor(params).to(getattr(torch, self.dtype)))
+        return model.eval()

@@ -1,0 +1,31 @@
+"""What a long run tells whoever watches it. The command line prints it; Python may ignore it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fedaffect.build import Experiment, Outline
+    from fedaffect.record import Forecast, RoundRecord
+
+
+class Listener:
+    """Hears what happens; every method may be overridden, none has to be."""
+
+    def stage(self, text: str) -> None:
+        """A step that may take seconds has begun."""
+
+    def planned(self, outline: Outline, forecast: Forecast, folder: str | None) -> None:
+        """The plan is known, nothing has been read."""
+
+    def ready(self, experiment: Experiment) -> None:
+        """Data are dealt out; training begins."""
+
+    def training(self, name: str, rounds: int) -> None:
+        """A training of ``rounds`` rounds in all begins: the run itself or a reference."""
+
+    def round_done(self, record: RoundRecord) -> None:
+        """A round of the present training has ended."""
+
+    def warning(self, code: str, text: str) -> None:
+        """Something that the reader of the result must know."""

@@ -1,0 +1,63 @@
+"""Reference runs: the same run without DP, and the same people dealt out IID; cached by content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from fedaffect import __version__
+from fedaffect.config import RunConfig
+from fedaffect.home import private_folder, state_home
+from fedaffect.record import Figures
+from fedaffect.run_folder import write_text
+
+WHERE_NOT_WHAT = {"run": {"engine", "workers", "ray_address", "out", "reference"}}
+
+
+def without_dp(config: RunConfig) -> RunConfig:
+    """Return ``config`` with no privacy mechanism."""
+    return config.replace(
+        {
+            "dp.mechanism": "none",
+            "dp.eps": None,
+            "dp.delta": None,
+            "dp.noise_layers": "all",
+            "dp.clip": 1.0,
+            "dp.unsafe_test_noise": None,
+        }
+    )
+
+
+def dealt_iid(config: RunConfig) -> RunConfig:
+    """Return ``config`` without DP and with the same people's windows dealt out IID."""
+    return without_dp(config).replace({"data.partition": "iid"})
+
+
+def key_of(config: RunConfig, fingerprint: str) -> str:
+    """Return a digest of everything that decides the figures of a run without DP."""
+    content = [
+        config.model_dump(mode="json", exclude=WHERE_NOT_WHAT),  # type: ignore[arg-type]
+        fingerprint,
+        __version__,
+    ]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def cached(key: str) -> Figures | None:
+    """Return the stored figures, or ``None``; a damaged file counts as missing."""
+    try:
+        return Figures.model_validate_json(_path(key).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def store(key: str, figures: Figures) -> None:
+    """Keep ``figures`` for later runs."""
+    write_text(_path(key), figures.model_dump_json())
+
+
+def _path(key: str) -> Path:
+    return private_folder(state_home() / "cache" / "references") / f"{key[:32]}.json"

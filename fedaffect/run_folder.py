@@ -1,0 +1,123 @@
+"""The folder of a run: who may write it, and how its files get there whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fedaffect.errors import StorageError
+from fedaffect.params import Layout
+from fedaffect.record import RoundRecord
+
+ADJECTIVES = (
+    "amber brisk calm clear deep eager early even fair fresh gentle glad grand keen kind late "
+    "light lively mellow mild neat open plain prime quick quiet ready rich sharp silver slow "
+    "smooth soft steady still sunny swift tidy true warm"
+).split()
+ANIMALS = (
+    "badger bison crane deer dove eagle egret falcon finch fox gull hare heron ibis jay kestrel "
+    "lark linnet lynx magpie marten mole newt otter owl pike plover quail raven robin seal "
+    "shrew stoat swan tern thrush trout vole wren"
+).split()
+
+
+def new_run_id() -> str:
+    """Return a fresh name such as ``calm-heron-7f3a``."""
+    return f"{secrets.choice(ADJECTIVES)}-{secrets.choice(ANIMALS)}-{secrets.token_hex(2)}"
+
+
+def prepare(out: Path | None, run_id: str) -> Path:
+    """Create the folder of a run (mode 0700) and prove that it can be written.
+
+    Args:
+        out: The folder that the user named, or ``None`` for ``runs/<run_id>``.
+        run_id: Name of the run.
+
+    Raises:
+        StorageError: E801 it exists and is not empty; E802 it cannot be written.
+    """
+    folder = out if out is not None else Path("runs") / run_id
+    try:
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            raise StorageError("E801", f"--out {folder} is not a folder", do="give a new folder")
+        if folder.is_dir() and any(folder.iterdir()):
+            raise StorageError(
+                "E801", f"--out {folder} exists and is not empty", do="give a new folder"
+            )
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        probe = folder / ".probe"
+        probe.write_bytes(b"probe")
+        probe.unlink()
+    except OSError as error:
+        raise StorageError(
+            "E802", f"cannot write to {folder}: {error.strerror}", do="give another --out"
+        ) from error
+    return folder
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` so that a crash leaves the old file or the new one, never half.
+
+    Raises:
+        StorageError: E803 the disk refuses; the old file is intact.
+    """
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """As ``write_text``, for bytes."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StorageError(
+            "E803", f"cannot write {path}: {error.strerror}", do="free some space and run again"
+        ) from error
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write ``document`` as JSON with sorted keys; NaN and infinity are refused."""
+    text = json.dumps(document, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    write_text(path, text + "\n")
+
+
+def write_rounds(folder: Path, rounds: Iterable[RoundRecord]) -> None:
+    """Write ``rounds.jsonl``, one round a line."""
+    write_text(folder / "rounds.jsonl", "".join(r.model_dump_json() + "\n" for r in rounds))
+
+
+def save_model(
+    folder: Path, params: np.ndarray, layout: Layout, metadata: Mapping[str, str]
+) -> None:
+    """Write ``model.safetensors``: one tensor a parameter, with ``metadata`` in the header.
+
+    Args:
+        folder: Folder of the run.
+        params: Parameters (d,).
+        layout: Their layout.
+        metadata: Strings such as run id, epsilon, delta and unit.
+    """
+    from safetensors.numpy import save
+
+    tensors = {
+        name: np.ascontiguousarray(params[layout.slices[name]].reshape(shape))
+        for name, shape in zip(layout.names, layout.shapes, strict=True)
+    }
+    write_bytes(folder / "model.safetensors", save(tensors, dict(metadata)))

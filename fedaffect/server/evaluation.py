@@ -1,0 +1,210 @@
+"""What a global model achieves on people and blocks that it was not trained on.
+
+After a round: stress and identity on held-out windows and a quick fresh probe. At the end: the
+figures of the run with intervals over people, and the fresh identity attackers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from fedaffect import metrics
+from fedaffect.build import Experiment, Fold
+from fedaffect.models.base import MultitaskModel
+from fedaffect.privacy.attacks.base import IdentityAttack, IdentityAttacker
+from fedaffect.privacy.attacks.identity import (
+    ATTACKERS,
+    LinearProbe,
+    attack_identity,
+    quick_probe,
+    strongest,
+)
+from fedaffect.record import Estimate, Figures, PersonFigures
+
+PROBE_ENROL, PROBE_TEST = 1500, 600  # windows of the per-round probe
+CHUNK = 2048
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the model says of every window: predicted classes and embeddings."""
+
+    stress: np.ndarray  # (N,) predicted class
+    identity: np.ndarray  # (N,) predicted identity
+    embedding: np.ndarray  # (N, H) float32
+
+
+def infer(model: MultitaskModel, features: np.ndarray) -> Outputs:
+    """Return the model's outputs for ``features`` (N, F)."""
+    dtype = next(model.parameters()).dtype
+    stress, identity, embedding = [], [], []
+    with torch.inference_mode():
+        for start in range(0, len(features), CHUNK):
+            x = torch.tensor(features[start : start + CHUNK], dtype=dtype)
+            h = model.embed({"features": x})
+            logits = model.heads(h)
+            stress.append(logits["stress"].argmax(1))
+            identity.append(logits["identity"].argmax(1))
+            embedding.append(h.float())
+    return Outputs(*(torch.cat(parts).numpy() for parts in (stress, identity, embedding)))
+
+
+class RoundEvaluation:
+    """Scores of one fold after a round, on the windows that the curves need and no more."""
+
+    def __init__(self, experiment: Experiment, fold: Fold) -> None:
+        self.factory = experiment.factory
+        enrol = _thinned(fold.enrol, PROBE_ENROL)
+        test = _thinned(fold.identity_test, PROBE_TEST)
+        used = np.unique(np.concatenate([np.flatnonzero(fold.stress_test), enrol, test]))
+        self.features = fold.features[used]
+        self.stress = experiment.table.stress[used]
+        self.identity = fold.identity[used]
+        self.is_stress_test = fold.stress_test[used]
+        self.enrol = np.searchsorted(used, enrol)
+        self.test = np.searchsorted(used, test)
+
+    def scores(self, params: np.ndarray) -> dict[str, float | None]:
+        """Return stress balanced accuracy and macro-F1, own-head and fresh-probe identity."""
+        out = infer(self.factory.with_params(params), self.features)
+        y, said = self.stress[self.is_stress_test], out.stress[self.is_stress_test]
+        of_test = self.identity[self.test]
+        return {
+            "stress_balanced_accuracy": metrics.balanced_accuracy(y, said),
+            "stress_macro_f1": metrics.macro_f1(y, said),
+            "identity_own_head": float(np.mean(of_test == out.identity[self.test])),
+            "identity_probe": quick_probe(
+                out.embedding[self.enrol],
+                self.identity[self.enrol],
+                out.embedding[self.test],
+                of_test,
+            ),
+        }
+
+
+def _thinned(mask: np.ndarray, at_most: int) -> np.ndarray:
+    """Return at most ``at_most`` evenly spaced positions of ``mask``."""
+    places = np.flatnonzero(mask)
+    if len(places) <= at_most:
+        return places
+    return places[np.linspace(0, len(places) - 1, at_most).astype(np.int64)]
+
+
+def final_figures(experiment: Experiment, params: list[np.ndarray]) -> Figures:
+    """Return the figures of a finished training.
+
+    Stress and the own identity head are scored over the test windows of all folds; the fresh
+    attackers attack the model of the first fold.
+
+    Args:
+        experiment: What was trained.
+        params: Final parameters (d,) of each fold.
+    """
+    table, seed = experiment.table, experiment.config.run.seed
+    outputs = [
+        infer(experiment.factory.with_params(p), fold.features)
+        for p, fold in zip(params, experiment.folds, strict=True)
+    ]
+    stress = _Answers.of(
+        [
+            (table.stress[f.stress_test], o.stress[f.stress_test], table.subject[f.stress_test])
+            for f, o in zip(experiment.folds, outputs, strict=True)
+        ]
+    )
+    own = _Answers.of(
+        [
+            (
+                f.identity[f.identity_test],
+                o.identity[f.identity_test],
+                table.subject[f.identity_test],
+            )
+            for f, o in zip(experiment.folds, outputs, strict=True)
+        ]
+    )
+    scores = metrics.stress_scores(stress.true, stress.said, stress.people, seed=seed)
+    chance = metrics.stress_chance(stress.true)
+    first, people = experiment.folds[0], len(experiment.folds[0].seen)
+
+    def attack(embedding: np.ndarray, attackers: tuple[IdentityAttacker, ...]) -> list[IdentityAttack]:
+        return attack_identity(
+            embedding, table.subject, first.enrol, first.identity_test, seed, attackers
+        )
+
+    attacks = attack(outputs[0].embedding, ATTACKERS)
+    best = strongest(attacks, seed)
+    return Figures(
+        stress_accuracy=_estimate(scores["accuracy"], chance["accuracy"]),
+        stress_macro_f1=_estimate(scores["macro_f1"], chance["macro_f1"]),
+        stress_balanced_accuracy=_estimate(
+            scores["balanced_accuracy"], chance["balanced_accuracy"]
+        ),
+        identity_own_head=_estimate(
+            metrics.bootstrap_over_people(
+                metrics.hits_per_person(own.true, own.said, own.people),
+                metrics.accuracy_of,
+                seed=seed,
+            ),
+            metrics.identity_chance(people),
+        ),
+        identity_attacks={a.name: _attacked(a) for a in attacks},
+        identity_strongest=_attacked(best),
+        strongest_attack=best.name,
+        raw_features_attack=_attacked(attack(first.features, (LinearProbe(),))[0]),
+        per_person=_per_person(experiment, stress, own),
+    )
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """True and predicted classes of test windows of all folds, and whose windows they are."""
+
+    true: np.ndarray
+    said: np.ndarray
+    people: np.ndarray
+
+    @classmethod
+    def of(cls, parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> _Answers:
+        return cls(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _attacked(attack: IdentityAttack) -> Estimate:
+    return _estimate(attack.accuracy, attack.chance)
+
+
+def _estimate(interval: metrics.Interval | None, chance: float | None) -> Estimate:
+    if interval is None:
+        return Estimate(value=None, chance=chance, note="n/a (one class)")
+    return Estimate(
+        value=interval.value,
+        low=interval.low,
+        high=interval.high,
+        chance=chance,
+        n_people=interval.n_people,
+    )
+
+
+def _per_person(
+    experiment: Experiment, stress: _Answers, own: _Answers
+) -> tuple[PersonFigures, ...]:
+    names = experiment.table.subjects
+    trained = {s for fold in experiment.folds for s in fold.seen}
+    rows = []
+    for person in np.unique(np.concatenate([stress.people, own.people])):
+        of_stress, of_own = stress.people == person, own.people == person
+        true, said = stress.true[of_stress], stress.said[of_stress]
+        rows.append(
+            PersonFigures(
+                person=names[person],
+                seen_in_training=int(person) in trained,
+                windows=int(of_stress.sum()) or int(of_own.sum()),
+                stress_balanced_accuracy=metrics.balanced_accuracy(true, said),
+                stress_accuracy=metrics.accuracy(true, said),
+                identity_own_head=float(np.mean(own.true[of_own] == own.said[of_own]))
+                if of_own.any()
+                else None,
+            )
+        )
+    return tuple(rows)

@@ -1,0 +1,304 @@
+"""From a finished training to its record and its folder: the words and tables of a run."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fedaffect import __version__, run_folder
+from fedaffect.build import Experiment, Outline
+from fedaffect.config import RunConfig
+from fedaffect.config_sources import to_toml
+from fedaffect.data.splits import Split
+from fedaffect.privacy.forecast import plan_forecast
+from fedaffect.privacy.statement import make_statement
+from fedaffect.record import (
+    DataSummary,
+    Figures,
+    Forecast,
+    ModelSummary,
+    PartitionSummary,
+    Provenance,
+    RunRecord,
+    SplitSummary,
+)
+from fedaffect.server.training import Training
+
+PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "flwr", "ray", "opacus", "dp-accounting")
+SUBJECT_PARTITION = (
+    "With whole people per client the model's own identity head stays near chance by construction. "
+    "That is no privacy: read the fresh attacker."
+)
+REFERENCE_IS_NOT_PRIVATE = (
+    "The reference runs without DP were made for comparison; no guarantee covers them. With real "
+    "people's data keep their figures to yourself."
+)
+
+
+def forecast_of(planned: Outline) -> Forecast:
+    """Return what the plan alone says about noise and learning."""
+    plan, mechanism = planned.plan, planned.mechanism
+    if planned.config.dp.mechanism == "none":
+        return Forecast(
+            noise_multiplier=None,
+            noise_sd=None,
+            clients_per_round=plan.clients_per_round,
+            break_even_clients=None,
+            noise_to_signal=None,
+            can_learn=True,
+            sentences=(),
+        )
+    told = plan_forecast(mechanism, plan, planned.factory.layout)
+    return Forecast(
+        noise_multiplier=told.z,
+        noise_sd=told.noise_sd,
+        clients_per_round=plan.clients_per_round,
+        break_even_clients=told.n_break_even,
+        noise_to_signal=told.noise_to_signal,
+        can_learn=told.can_learn,
+        sentences=told.sentences,
+    )
+
+
+def ledger_name(experiment: Experiment) -> str:
+    """Return the name of the privacy ledger: one per data set and site.
+
+    The state folder is the site. The name must not change when a person or a file is added, or
+    the budget that was spent on everyone else would be forgotten; so it is the data set's name.
+    """
+    return experiment.table.dataset
+
+
+def statement_of(training: Training, ledger_head: str | None) -> dict[str, Any]:
+    """Return the privacy statement of a finished training, as plain values."""
+    e = training.experiment
+    statement = make_statement(
+        e.mechanism,
+        e.plan,
+        e.factory.layout,
+        releases_done=len(training.rounds) if training.key is not None else 0,
+        key_kind=training.key.kind if training.key is not None else "none",
+        normalisation=e.config.data.normalise,
+        data_notes=[e.normalisation],
+        ledger_head=ledger_head,
+    )
+    return statement.to_dict()
+
+
+def record_of(
+    *,
+    run_id: str,
+    folder: str,
+    experiment: Experiment,
+    training: Training,
+    statement: dict[str, Any],
+    figures: Figures,
+    no_dp: Figures | None,
+    iid_reference: Figures | None,
+    workers: int,
+    started: datetime,
+    seconds: float,
+) -> RunRecord:
+    """Return the record of a run."""
+    config = experiment.config
+    forecast = forecast_of(experiment.outline)
+    return RunRecord(
+        provenance=Provenance(
+            run_id=run_id,
+            version=__version__,
+            started=started.isoformat(timespec="seconds"),
+            ended=datetime.now(UTC).isoformat(timespec="seconds"),
+            seconds=seconds,
+            seed=config.run.seed,
+            engine=config.run.engine,
+            workers=workers,
+            config=public_config(config),
+            config_sha256=hashlib.sha256(to_toml(config).encode()).hexdigest(),
+            environment=environment(),
+        ),
+        data=_data(experiment),
+        model=ModelSummary(
+            name=config.model.name,
+            parameters=experiment.factory.layout.size,
+            blocks=experiment.factory.layout.block_sizes,
+            tasks=tuple(asdict(task) for task in experiment.factory.build().tasks),
+        ),
+        forecast=forecast,
+        rounds=tuple(training.rounds),
+        figures=figures,
+        no_dp=no_dp,
+        iid_reference=iid_reference,
+        privacy=statement,
+        warnings=_warnings(experiment, forecast, statement, reference=bool(no_dp)),
+        folder=folder,
+    )
+
+
+def public_config(config: RunConfig) -> dict[str, Any]:
+    """Return the configuration as plain JSON values."""
+    return config.model_dump(mode="json")
+
+
+def environment() -> dict[str, Any]:
+    """Return versions and machine: what decides speed and rounding, and nothing secret."""
+    packages = {}
+    for name in PACKAGES:
+        try:
+            packages[name] = version(name)
+        except PackageNotFoundError:
+            packages[name] = "missing"
+    return {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "packages": packages,
+    }
+
+
+def write_folder(
+    folder: Path,
+    record: RunRecord,
+    experiment: Experiment,
+    params: np.ndarray,
+    ledger_excerpt: list[str],
+) -> None:
+    """Write every file of the run folder, ``report.json`` last.
+
+    Raises:
+        StorageError: E803 the disk refuses.
+    """
+    from fedaffect.reports.html_page import render_html
+
+    p = record.privacy
+    run_folder.write_text(folder / "config.toml", to_toml(experiment.config))
+    run_folder.write_json(folder / "env.json", record.provenance.environment)
+    run_folder.write_json(folder / "data_manifest.json", _manifest(experiment))
+    run_folder.write_json(folder / "partition.json", _who_holds_what(experiment))
+    run_folder.write_rounds(folder, record.rounds)
+    run_folder.write_json(folder / "privacy.json", p)
+    run_folder.write_json(folder / "metrics.json", _metrics(record))
+    if ledger_excerpt:
+        run_folder.write_text(
+            folder / "ledger_excerpt.jsonl", "".join(line + "\n" for line in ledger_excerpt)
+        )
+    run_folder.save_model(
+        folder,
+        params,
+        experiment.factory.layout,
+        {
+            "run_id": record.provenance.run_id,
+            "model": record.model.name,
+            "privacy_status": p["status"],
+            "eps": str(p["eps"]),
+            "delta": str(p["delta"]),
+            "unit": p["unit"],
+        },
+    )
+    run_folder.write_json(folder / "report.json", record.model_dump(mode="json"))
+    run_folder.write_text(folder / "report.html", render_html(record))
+
+
+def _metrics(record: RunRecord) -> dict[str, Any]:
+    """Return figures without clock times: equal seeds give equal bytes without DP."""
+    kept = ("figures", "no_dp", "iid_reference")
+    return {name: value for name, value in record.model_dump(mode="json").items() if name in kept}
+
+
+def _manifest(experiment: Experiment) -> dict[str, Any]:
+    table = experiment.table
+    return {
+        "dataset": table.dataset,
+        "synthetic": table.synthetic,
+        "fingerprint": table.fingerprint,
+        "files": [asdict(f) for f in table.files],
+        "conditions": {str(code): name for code, name in table.conditions.items()},
+        "notes": list(table.notes),
+    }
+
+
+def _who_holds_what(experiment: Experiment) -> list[dict[str, Any]]:
+    """Return, for each fold, the windows of every client and of every test set."""
+    return [
+        {
+            "fold": f.number,
+            "gap_s": experiment.split.gap_s,
+            "clients": [rows.tolist() for rows in f.partition.clients],
+            "stress_test": np.flatnonzero(f.stress_test).tolist(),
+            "identity_test": np.flatnonzero(f.identity_test).tolist(),
+        }
+        for f in experiment.folds
+    ]
+
+
+def _data(experiment: Experiment) -> DataSummary:
+    table, data = experiment.table, experiment.config.data
+    return DataSummary(
+        name=table.dataset,
+        synthetic=table.synthetic,
+        licence=table.licence,
+        citation=table.citation,
+        people=len(table.subjects),
+        windows=len(table),
+        features=len(table.feature_names),
+        window_s=table.window_s,
+        overlap=data.overlap,
+        normalisation=experiment.normalisation,
+        fingerprint=table.fingerprint,
+        files=tuple(asdict(f) for f in table.files),
+        notes=table.notes,
+        split=_split(experiment.split),
+        partition=_partition(experiment),
+    )
+
+
+def _split(split: Split) -> SplitSummary:
+    first = split.folds[0]
+    return SplitSummary(
+        spec=split.spec,
+        description=split.description,
+        folds=len(split.folds),
+        leaks_overlap=split.leaks_overlap,
+        smallest_gap_s=None if split.leaks_overlap else split.gap_s,
+        people_seen=len(first.seen_subjects),
+        people_unseen=len(first.unseen_subjects),
+        windows_train=int(first.train.sum()),
+        windows_stress_test=int(first.stress_test.sum()),
+        windows_identity_test=int(first.identity_test.sum()),
+    )
+
+
+def _partition(experiment: Experiment) -> PartitionSummary:
+    partition, table = experiment.folds[0].partition, experiment.table
+    return PartitionSummary(
+        name=partition.name,
+        options=dict(partition.options),
+        clients=tuple(f"client {i}" for i in range(len(partition.clients))),
+        subjects=table.subjects,
+        by_subject=tuple(tuple(int(v) for v in row) for row in partition.counts),
+        by_stress=tuple((int(row[0]), int(row[1])) for row in partition.stress_counts),
+        subjects_per_client_max=partition.max_subjects_per_client,
+        clients_per_subject_max=partition.max_clients_per_subject,
+    )
+
+
+def _warnings(
+    experiment: Experiment, forecast: Forecast, statement: dict[str, Any], reference: bool
+) -> tuple[str, ...]:
+    lines = [f"W112 {s}" for s in forecast.sentences]
+    lines += [str(w) for w in statement["warnings"]]
+    if experiment.split.leaks_overlap:
+        lines.append("W121 random windows overlap across the split: these figures flatter the model")
+    if experiment.config.data.partition == "subject":
+        lines.append(f"W122 {SUBJECT_PARTITION}")
+    if reference and not experiment.table.synthetic:
+        lines.append(f"W123 {REFERENCE_IS_NOT_PRIVATE}")
+    return tuple(lines)
