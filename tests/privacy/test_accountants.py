@@ -8,6 +8,7 @@ import math
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,12 +24,12 @@ VECTORS = json.loads((Path(__file__).parents[1] / "golden" / "dp_vectors.json").
 GAUSSIAN = VECTORS["subsampled_gaussian"]
 
 
-def event_of(row: dict) -> Event:
+def event_of(row: dict[str, Any]) -> Event:
     return Event("gaussian", row["sigma"], row["q"], row["T"])
 
 
 @pytest.mark.parametrize("row", VECTORS["analytic_gaussian"], ids=lambda r: f"{r['eps']}")
-def test_one_release_needs_the_analytic_z(row: dict) -> None:
+def test_one_release_needs_the_analytic_z(row: dict[str, Any]) -> None:
     z = closed_form.scale("gaussian", row["eps"], row["delta"], 1.0, 1)
     assert z == pytest.approx(row["sigma_own"], rel=1e-9)
 
@@ -36,7 +37,7 @@ def test_one_release_needs_the_analytic_z(row: dict) -> None:
 @pytest.mark.parametrize(
     "row", [r for r in VECTORS["calibration_total_budget"] if r["q"] == 1], ids=lambda r: r["eps"]
 )
-def test_total_budget_over_40_rounds(row: dict) -> None:
+def test_total_budget_over_40_rounds(row: dict[str, Any]) -> None:
     z = closed_form.scale("gaussian", row["eps"], row["delta"], 1.0, row["T"])
     assert z == pytest.approx(row["z"], rel=1e-9)
     if "rdp_z" in row:  # the vector's order grid is coarser than ours
@@ -48,7 +49,7 @@ def test_total_budget_over_40_rounds(row: dict) -> None:
 @pytest.mark.parametrize(
     "row", [r for r in VECTORS["calibration_total_budget"] if r["q"] < 1], ids=lambda r: r["T"]
 )
-def test_total_budget_with_poisson_sampling(row: dict) -> None:
+def test_total_budget_with_poisson_sampling(row: dict[str, Any]) -> None:
     asked = ("gaussian", row["eps"], row["delta"], row["q"], row["T"])
     z = pld.scale(*asked)
     assert z == pytest.approx(row["z"], rel=1e-3)
@@ -58,7 +59,7 @@ def test_total_budget_with_poisson_sampling(row: dict) -> None:
 
 
 @pytest.mark.parametrize("row", GAUSSIAN, ids=lambda r: r["id"])
-def test_composed_epsilon(row: dict) -> None:
+def test_composed_epsilon(row: dict[str, Any]) -> None:
     event, delta = event_of(row), row["delta"]
     tight = accountant("tight", "gaussian", row["q"]).epsilon(event, delta)
     moments = accountant("rdp", "gaussian", row["q"]).epsilon(event, delta)
@@ -70,13 +71,13 @@ def test_composed_epsilon(row: dict) -> None:
 
 
 @pytest.mark.parametrize("row", [r for r in GAUSSIAN if r["q"] == 1], ids=lambda r: r["id"])
-def test_closed_form_to_nine_digits(row: dict) -> None:
+def test_closed_form_to_nine_digits(row: dict[str, Any]) -> None:
     eps = closed_form.epsilon(event_of(row), row["delta"])
     assert eps == pytest.approx(row["exact_closed_form"], rel=1e-9)
 
 
 @pytest.mark.parametrize("row", VECTORS["laplace_composition"], ids=lambda r: f"{r['eps0']}")
-def test_laplace_composition(row: dict) -> None:
+def test_laplace_composition(row: dict[str, Any]) -> None:
     event = Event("laplace", 1 / row["eps0"], 1.0, row["T"])
     assert pld.epsilon(event, row["delta"]) == pytest.approx(row["pld_dpa"], rel=1e-3)
     assert rdp.epsilon(event, row["delta"]) == pytest.approx(row["rdp_own"], rel=1e-2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -118,6 +119,13 @@ def test_values_that_are_not_finite_are_refused_in_every_block(
         ready.on_client(update)
     with pytest.raises(ValueError, match="not finite"):
         clipped_sum(np.vstack([np.zeros(6), update]), ready)
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_clip_itself_refuses_what_no_norm_bounds(norm: Literal["l1", "l2"], bad: float) -> None:
+    with pytest.raises(ValueError, match="not finite"):
+        clip(np.array([0.1, bad]), 1.0, norm)
 
 
 def test_an_empty_round_is_a_sum_of_nothing() -> None:
