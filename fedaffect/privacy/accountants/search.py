@@ -54,7 +54,7 @@ def _guess(low: float, at_low: float, high: float, at_high: float, eps: float) -
     if at_high <= 0:
         return (low + high) / 2
     share = math.log(at_low / eps) / math.log(at_low / at_high)
-    guess = low * (high / low) ** share * (1 + _TOLERANCE / 3)
+    guess = low * math.pow(high / low, share) * (1 + _TOLERANCE / 3)
     margin = _TOLERANCE * high / 2
     return min(max(guess, low + margin), high - margin)
 
