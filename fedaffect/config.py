@@ -130,9 +130,10 @@ class FederationConfig(_Section):
     mu: float = 0.01
     local_epochs: int = 1
     batch_size: int = 16
-    lr: float = 0.05
+    lr: float = 0.1
     momentum: float = 0.9
     optimizer: Literal["sgd", "adam"] = "sgd"
+    max_grad_norm: float = 1.0
 
     @field_validator("clients", mode="before")
     @classmethod
@@ -163,6 +164,11 @@ class FederationConfig(_Section):
     @classmethod
     def _momentum(cls, value: object) -> float:
         return require.number("federation.momentum", value, at_least=0, below=1)
+
+    @field_validator("max_grad_norm", mode="before")
+    @classmethod
+    def _max_grad_norm(cls, value: object) -> float:
+        return require.number("federation.max_grad_norm", value, above=0)
 
     @field_validator("strategy")
     @classmethod

@@ -63,7 +63,7 @@ SETTINGS = (
     Flag(FEDERATION, "--mu", "FLOAT", "Proximal term of fedprox [default: 0.01]"),
     Flag(FEDERATION, "--local-epochs", "INT", "Passes over a client's data [default: 1]"),
     Flag(FEDERATION, "--batch-size", "INT", "Windows in a step [default: 16]"),
-    Flag(FEDERATION, "--lr", "FLOAT", "Learning rate [default: 0.05]"),
+    Flag(FEDERATION, "--lr", "FLOAT", "Learning rate [default: 0.1]"),
     Flag(FEDERATION, "--optimizer", "NAME", "sgd (momentum 0.9) | adam [default: sgd]"),
     Flag(PRIVACY, "--dp", "MECH", "none | gaussian | laplace | moments [default: none]"),
     Flag(PRIVACY, "--eps", "FLOAT", "TOTAL budget for the whole run"),

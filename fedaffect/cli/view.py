@@ -230,7 +230,7 @@ def _interval(e: Estimate) -> str:
         return e.note or "n/a"
     if e.low is None or e.high is None:
         return _share(e.value)
-    return f"{e.value:.1%} [{e.low:.1%}, {e.high:.1%}]".replace("%", "", 2).replace("]", " %]", 1)
+    return f"{e.value:.1%} [{e.low * 100:.1f}, {e.high * 100:.1f}]"
 
 
 def _share(value: float | None) -> str:

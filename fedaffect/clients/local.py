@@ -31,6 +31,8 @@ class TrainPlan:
         lr: Learning rate.
         momentum: Momentum of SGD, cleared at the start of every round.
         optimizer: ``sgd`` or ``adam``.
+        max_grad_norm: Longest gradient of a step, in L2: keeps training finite from a global
+            model that DP noise has blown up, and whole people per client from diverging.
     """
 
     seed: int
@@ -39,6 +41,7 @@ class TrainPlan:
     lr: float
     momentum: float
     optimizer: str
+    max_grad_norm: float
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ class Trainer:
                 losses.append(loss.detach())
                 self.optimizer.zero_grad(set_to_none=True)
                 self.strategy.client_loss(loss, self.params, anchors).backward()
+                torch.nn.utils.clip_grad_norm_(self.params, self.plan.max_grad_norm, foreach=True)
                 self.optimizer.step()
         update = torch.cat(
             [(p.detach() - a).reshape(-1) for p, a in zip(self.params, anchors, strict=True)]

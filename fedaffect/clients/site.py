@@ -39,6 +39,7 @@ def client_side(experiment: Experiment) -> ClientSide:
         lr=f.lr,
         momentum=f.momentum,
         optimizer=f.optimizer,
+        max_grad_norm=f.max_grad_norm,
     )
     return ClientSide(
         experiment.factory,

@@ -6,6 +6,7 @@ for this round. Works on one machine or, with an address, on a cluster that alre
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
@@ -134,6 +135,7 @@ class RayGrid(SimulationGrid):
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         os.environ.setdefault("RAY_DEDUP_LOGS", "0")
+        logging.getLogger("ray").setLevel(logging.ERROR)
         import ray
 
         if ray.is_initialized():
