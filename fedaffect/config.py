@@ -216,13 +216,15 @@ class DPConfig(_Section):
             )
         if self.mechanism == "none" and self.eps is not None:
             raise UsageError(
-                "E220", f"--eps {self.eps:g} has no mechanism", do="add --dp gaussian, or drop --eps"
+                "E220",
+                f"--eps {self.eps:g} has no mechanism",
+                do="add --dp gaussian, or drop --eps",
             )
         return self
 
 
 class RunSection(_Section):
-    """Where and how the run is carried out; never changes a result, except ``seed`` and ``dtype``."""
+    """Where and how the run is carried out; only ``seed`` and ``dtype`` change a result."""
 
     seed: int = 0
     engine: str = "ray"

@@ -107,24 +107,6 @@ def resolve(
         raise _readable(error, origins, lines) from None
 
 
-def to_toml(config: RunConfig) -> str:
-    """Return ``config`` as TOML that ``--config`` reads back."""
-    lines = [f"schema_version = {config.schema_version}"]
-    for section, values in config.model_dump(mode="json", exclude={"schema_version"}).items():
-        lines.append(f"\n[{section}]")
-        lines += [f"{k} = {_toml(v)}" for k, v in values.items() if v is not None]
-    return "\n".join(lines) + "\n"
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return '"' + re.sub(r"[\x00-\x1f\x7f]", lambda m: f"\\u{ord(m[0]):04x}", escaped) + '"'
-    return repr(value)
-
-
 def _strategy_with_mu(text: str) -> dict[str, Any]:
     """Read ``fedprox:0.1`` as the strategy with its mu."""
     name, colon, mu = text.partition(":")

@@ -51,8 +51,7 @@ class Layout:
         ends = np.cumsum([int(np.prod(shape)) for shape in self.shapes])
         starts = [0, *ends[:-1].tolist()]
         return {
-            name: slice(int(a), int(b))
-            for name, a, b in zip(self.names, starts, ends, strict=True)
+            name: slice(int(a), int(b)) for name, a, b in zip(self.names, starts, ends, strict=True)
         }
 
     @cached_property

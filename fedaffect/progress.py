@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fedaffect.build import Experiment, Outline
+    from fedaffect.build import Experiment
+    from fedaffect.outline import Outline
     from fedaffect.record import Forecast, RoundRecord
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from fedaffect import __version__
+from fedaffect.atomic_file import write_text_atomic
 from fedaffect.config import RunConfig
 from fedaffect.home import private_folder, state_home
 from fedaffect.record import Figures
-from fedaffect.run_folder import write_text
 
 WHERE_NOT_WHAT = {"run": {"engine", "workers", "ray_address", "out", "reference"}}
 
@@ -39,7 +39,7 @@ def dealt_iid(config: RunConfig) -> RunConfig:
 def key_of(config: RunConfig, fingerprint: str) -> str:
     """Return a digest of everything that decides the figures of a run without DP."""
     content = [
-        config.model_dump(mode="json", exclude=WHERE_NOT_WHAT),  # type: ignore[arg-type]
+        config.model_dump(mode="json", exclude=WHERE_NOT_WHAT),
         fingerprint,
         __version__,
     ]
@@ -56,7 +56,7 @@ def cached(key: str) -> Figures | None:
 
 def store(key: str, figures: Figures) -> None:
     """Keep ``figures`` for later runs."""
-    write_text(_path(key), figures.model_dump_json())
+    write_text_atomic(_path(key), figures.model_dump_json())
 
 
 def _path(key: str) -> Path:

@@ -70,7 +70,9 @@ def _parse(option: str, text: object) -> float:
             raise UsageError("E202", f"{option} must be a finite number, got {text}")
         if not _NUMBER.fullmatch(text):
             raise UsageError(
-                "E201", f"{option} {text!r} is not a plain number", do="give digits only, as 5 or 0.5"
+                "E201",
+                f"{option} {text!r} is not a plain number",
+                do="give digits only, as 5 or 0.5",
             )
     try:
         value = float(text)

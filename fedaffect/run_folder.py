@@ -1,35 +1,34 @@
-"""The folder of a run: who may write it, and how its files get there whole."""
+"""The folder of a run: its name, who may write it, rounds and model in it."""
 
 from __future__ import annotations
 
-import json
-import os
 import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from fedaffect.atomic_file import write_bytes_atomic, write_text_atomic
 from fedaffect.errors import StorageError
 from fedaffect.params import Layout
 from fedaffect.record import RoundRecord
 
-ADJECTIVES = (
-    "amber brisk calm clear deep eager early even fair fresh gentle glad grand keen kind late "
-    "light lively mellow mild neat open plain prime quick quiet ready rich sharp silver slow "
-    "smooth soft steady still sunny swift tidy true warm"
-).split()
-ANIMALS = (
-    "badger bison crane deer dove eagle egret falcon finch fox gull hare heron ibis jay kestrel "
-    "lark linnet lynx magpie marten mole newt otter owl pike plover quail raven robin seal "
-    "shrew stoat swan tern thrush trout vole wren"
-).split()
+ADJECTIVES = """
+    amber brisk calm clear deep eager early even fair fresh gentle glad grand keen kind late light
+    lively mellow mild neat open plain prime quick quiet ready rich sharp silver slow smooth soft
+    steady still sunny swift tidy true warm
+"""
+ANIMALS = """
+    badger bison crane deer dove eagle egret falcon finch fox gull hare heron ibis jay kestrel lark
+    linnet lynx magpie marten mole newt otter owl pike plover quail raven robin seal shrew stoat
+    swan tern thrush trout vole wren
+"""
 
 
 def new_run_id() -> str:
     """Return a fresh name such as ``calm-heron-7f3a``."""
-    return f"{secrets.choice(ADJECTIVES)}-{secrets.choice(ANIMALS)}-{secrets.token_hex(2)}"
+    adjective, animal = secrets.choice(ADJECTIVES.split()), secrets.choice(ANIMALS.split())
+    return f"{adjective}-{animal}-{secrets.token_hex(2)}"
 
 
 def prepare(out: Path | None, run_id: str) -> Path:
@@ -62,45 +61,9 @@ def prepare(out: Path | None, run_id: str) -> Path:
     return folder
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` so that a crash leaves the old file or the new one, never half.
-
-    Raises:
-        StorageError: E803 the disk refuses; the old file is intact.
-    """
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """As ``write_text``, for bytes."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StorageError(
-            "E803", f"cannot write {path}: {error.strerror}", do="free some space and run again"
-        ) from error
-
-
-def write_json(path: Path, document: Any) -> None:
-    """Write ``document`` as JSON with sorted keys; NaN and infinity are refused."""
-    text = json.dumps(document, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
-    write_text(path, text + "\n")
-
-
 def write_rounds(folder: Path, rounds: Iterable[RoundRecord]) -> None:
     """Write ``rounds.jsonl``, one round a line."""
-    write_text(folder / "rounds.jsonl", "".join(r.model_dump_json() + "\n" for r in rounds))
+    write_text_atomic(folder / "rounds.jsonl", "".join(r.model_dump_json() + "\n" for r in rounds))
 
 
 def save_model(
@@ -120,4 +83,4 @@ def save_model(
         name: np.ascontiguousarray(params[layout.slices[name]].reshape(shape))
         for name, shape in zip(layout.names, layout.shapes, strict=True)
     }
-    write_bytes(folder / "model.safetensors", save(tensors, dict(metadata)))
+    write_bytes_atomic(folder / "model.safetensors", save(tensors, dict(metadata)))

@@ -7,7 +7,6 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
@@ -15,12 +14,13 @@ os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
 
 from flwr.app import Context, RecordDict
 
-from fedaffect import references, registry, run_folder, summary
-from fedaffect.build import Experiment, Outline, build, outline
+from fedaffect import references, registry, run_files, run_folder, summary
+from fedaffect.build import Experiment, build
 from fedaffect.clients.site import client_side
 from fedaffect.config import RunConfig
 from fedaffect.config_sources import resolve
 from fedaffect.home import state_home
+from fedaffect.outline import Outline, outline
 from fedaffect.privacy.ledger import Ledger
 from fedaffect.privacy.noise import SecretNoiseKey, TestNoiseKey
 from fedaffect.privacy.run_budget import RunBudget
@@ -84,7 +84,7 @@ def simulate(
         seconds=time.perf_counter() - clock,
     )
     heard.stage("writing the report")
-    summary.write_folder(folder, record, experiment, outcome.training.params[0], outcome.excerpt)
+    run_files.write_folder(folder, record, experiment, outcome.training.params[0], outcome.excerpt)
     return record
 
 
@@ -163,13 +163,16 @@ class _Run:
             experiment, self.run_id, key, budget, self.heard.round_done, evaluate_rounds
         )
         post(self.run_id, training)
-        settings = {"run-key": self.run_id}
-        server_app(self.grid, Context(1, 1, {}, RecordDict(), settings))
+        server_app(self.grid, Context(1, 1, {}, RecordDict(), {"run-key": self.run_id}))
         return training
 
     def _outcome(self, training: Training, ledger: Ledger | None) -> _Outcome:
-        statement = summary.statement_of(training, ledger.head if ledger else None)
-        return _Outcome(training, statement, ledger.excerpt(self.run_id) if ledger else [])
+        if ledger is not None:
+            spent = ledger.spent(self.run_id)
+            statement = summary.statement_of(training, spent, ledger.head)
+            return _Outcome(training, statement, ledger.excerpt(self.run_id))
+        done = len(training.rounds) if training.key is not None else 0
+        return _Outcome(training, summary.statement_of(training, done, None), [])
 
 
 def _start_engine(planned: Outline, run_id: str) -> SimulationGrid:

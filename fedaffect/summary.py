@@ -9,16 +9,13 @@ import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from fedaffect import __version__, run_folder
-from fedaffect.build import Experiment, Outline
+from fedaffect import __version__
+from fedaffect.build import Experiment
 from fedaffect.config import RunConfig
-from fedaffect.config_sources import to_toml
 from fedaffect.data.splits import Split
+from fedaffect.outline import Outline
 from fedaffect.privacy.forecast import plan_forecast
 from fedaffect.privacy.statement import make_statement
 from fedaffect.record import (
@@ -32,6 +29,7 @@ from fedaffect.record import (
     SplitSummary,
 )
 from fedaffect.server.training import Training
+from fedaffect.toml_text import to_toml
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "flwr", "ray", "opacus", "dp-accounting")
 SUBJECT_PARTITION = (
@@ -78,14 +76,20 @@ def ledger_name(experiment: Experiment) -> str:
     return experiment.table.dataset
 
 
-def statement_of(training: Training, ledger_head: str | None) -> dict[str, Any]:
-    """Return the privacy statement of a finished training, as plain values."""
+def statement_of(training: Training, releases_done: int, ledger_head: str | None) -> dict[str, Any]:
+    """Return the privacy statement of a finished training, as plain values.
+
+    Args:
+        training: The training.
+        releases_done: Releases that were paid for, of the ledger where there is one.
+        ledger_head: Head of the ledger, ``None`` without one.
+    """
     e = training.experiment
     statement = make_statement(
         e.mechanism,
         e.plan,
         e.factory.layout,
-        releases_done=len(training.rounds) if training.key is not None else 0,
+        releases_done=releases_done,
         key_kind=training.key.kind if training.key is not None else "none",
         normalisation=e.config.data.normalise,
         data_notes=[e.normalisation],
@@ -122,7 +126,7 @@ def record_of(
             engine=config.run.engine,
             workers=workers,
             config=public_config(config),
-            config_sha256=hashlib.sha256(to_toml(config).encode()).hexdigest(),
+            config_sha256=hashlib.sha256(to_toml(public_config(config)).encode()).hexdigest(),
             environment=environment(),
         ),
         data=_data(experiment),
@@ -164,81 +168,6 @@ def environment() -> dict[str, Any]:
     }
 
 
-def write_folder(
-    folder: Path,
-    record: RunRecord,
-    experiment: Experiment,
-    params: np.ndarray,
-    ledger_excerpt: list[str],
-) -> None:
-    """Write every file of the run folder, ``report.json`` last.
-
-    Raises:
-        StorageError: E803 the disk refuses.
-    """
-    from fedaffect.reports.html_page import render_html
-
-    p = record.privacy
-    run_folder.write_text(folder / "config.toml", to_toml(experiment.config))
-    run_folder.write_json(folder / "env.json", record.provenance.environment)
-    run_folder.write_json(folder / "data_manifest.json", _manifest(experiment))
-    run_folder.write_json(folder / "partition.json", _who_holds_what(experiment))
-    run_folder.write_rounds(folder, record.rounds)
-    run_folder.write_json(folder / "privacy.json", p)
-    run_folder.write_json(folder / "metrics.json", _metrics(record))
-    if ledger_excerpt:
-        run_folder.write_text(
-            folder / "ledger_excerpt.jsonl", "".join(line + "\n" for line in ledger_excerpt)
-        )
-    run_folder.save_model(
-        folder,
-        params,
-        experiment.factory.layout,
-        {
-            "run_id": record.provenance.run_id,
-            "model": record.model.name,
-            "privacy_status": p["status"],
-            "eps": str(p["eps"]),
-            "delta": str(p["delta"]),
-            "unit": p["unit"],
-        },
-    )
-    run_folder.write_json(folder / "report.json", record.model_dump(mode="json"))
-    run_folder.write_text(folder / "report.html", render_html(record))
-
-
-def _metrics(record: RunRecord) -> dict[str, Any]:
-    """Return figures without clock times: equal seeds give equal bytes without DP."""
-    kept = ("figures", "no_dp", "iid_reference")
-    return {name: value for name, value in record.model_dump(mode="json").items() if name in kept}
-
-
-def _manifest(experiment: Experiment) -> dict[str, Any]:
-    table = experiment.table
-    return {
-        "dataset": table.dataset,
-        "synthetic": table.synthetic,
-        "fingerprint": table.fingerprint,
-        "files": [asdict(f) for f in table.files],
-        "conditions": {str(code): name for code, name in table.conditions.items()},
-        "notes": list(table.notes),
-    }
-
-
-def _who_holds_what(experiment: Experiment) -> list[dict[str, Any]]:
-    """Return, for each fold, the windows of every client and of every test set."""
-    return [
-        {
-            "fold": f.number,
-            "gap_s": experiment.split.gap_s,
-            "clients": [rows.tolist() for rows in f.partition.clients],
-            "stress_test": np.flatnonzero(f.stress_test).tolist(),
-            "identity_test": np.flatnonzero(f.identity_test).tolist(),
-        }
-        for f in experiment.folds
-    ]
-
-
 def _data(experiment: Experiment) -> DataSummary:
     table, data = experiment.table, experiment.config.data
     return DataSummary(
@@ -256,7 +185,7 @@ def _data(experiment: Experiment) -> DataSummary:
         files=tuple(asdict(f) for f in table.files),
         notes=table.notes,
         split=_split(experiment.split),
-        partition=_partition(experiment),
+        partition=partition_summary(experiment),
     )
 
 
@@ -276,7 +205,8 @@ def _split(split: Split) -> SplitSummary:
     )
 
 
-def _partition(experiment: Experiment) -> PartitionSummary:
+def partition_summary(experiment: Experiment) -> PartitionSummary:
+    """Return who holds what in the first fold."""
     partition, table = experiment.folds[0].partition, experiment.table
     return PartitionSummary(
         name=partition.name,
@@ -296,7 +226,9 @@ def _warnings(
     lines = [f"W112 {s}" for s in forecast.sentences]
     lines += [str(w) for w in statement["warnings"]]
     if experiment.split.leaks_overlap:
-        lines.append("W121 random windows overlap across the split: these figures flatter the model")
+        lines.append(
+            "W121 random windows overlap across the split: these figures flatter the model"
+        )
     if experiment.config.data.partition == "subject":
         lines.append(f"W122 {SUBJECT_PARTITION}")
     if reference and not experiment.table.synthetic:

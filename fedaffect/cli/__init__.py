@@ -117,7 +117,9 @@ def _usage(error: click.UsageError) -> FedaffectError:
     if isinstance(error, click.NoSuchOption) and error.ctx:
         known = [name for p in error.ctx.command.params for name in p.opts if name.startswith("--")]
         do = did_you_mean(error.option_name, known).split("known:")[0] + do
-    elif error.ctx and isinstance(error.ctx.command, click.Group) and "No such command" in str(error):
+    elif (
+        error.ctx and isinstance(error.ctx.command, click.Group) and "No such command" in str(error)
+    ):
         name = str(error).split("'")[1]
         do = did_you_mean(name, list(error.ctx.command.commands))
     return FedaffectError("E200", error.format_message().rstrip("."), do)

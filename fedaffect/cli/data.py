@@ -148,3 +148,55 @@ def _echo_json(document: dict[str, Any]) -> None:
 
 def _count(items: list[Any], word: str) -> str:
     return f"{len(items)} {word}{'' if len(items) == 1 else 's'}"
+
+
+@app.command()
+def partition(
+    name: Name,
+    data_root: Root = None,
+    clients: Annotated[str | None, typer.Option(help="Clients, as in simulate.")] = None,
+    partition: Annotated[
+        str | None, typer.Option(help="subject | iid | dirichlet | shards | quantity")
+    ] = None,
+    alpha: Annotated[str | None, typer.Option(help="Dirichlet concentration.")] = None,
+    seed: Annotated[str | None, typer.Option(help="Training seed.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("-o", help="Any other value, such as -o data.eval=blocks.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the heat map into FILE.svg.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show who gets what: clients by person and clients by stress label."""
+    from fedaffect.atomic_file import write_text_atomic
+    from fedaffect.build import build
+    from fedaffect.config_sources import resolve
+    from fedaffect.reports.figures import partition_heatmap
+    from fedaffect.summary import partition_summary
+
+    flags = {
+        "data": name,
+        "data_root": data_root,
+        "clients": clients,
+        "partition": partition,
+        "alpha": alpha,
+        "seed": seed,
+    }
+    config, _ = resolve(flags, overrides or [])
+    dealt = partition_summary(build(config, lambda text: typer.echo(f"... {text}", err=True)))
+    if plot is not None:
+        write_text_atomic(plot, partition_heatmap(dealt).svg)
+    if as_json:
+        _echo_json(dealt.model_dump(mode="json"))
+        return
+    typer.echo(
+        f"{name}, partition {dealt.name}: people per client up to {dealt.subjects_per_client_max}, "
+        f"clients per person up to {dealt.clients_per_subject_max}"
+    )
+    typer.echo(f"{'client':<12}{'windows':>8}{'people':>8}{'no stress':>11}{'stress':>8}")
+    for client, row, (rest, stress) in zip(
+        dealt.clients, dealt.by_subject, dealt.by_stress, strict=True
+    ):
+        people = sum(count > 0 for count in row)
+        typer.echo(f"{client:<12}{rest + stress:>8}{people:>8}{rest:>11}{stress:>8}")
+    if plot is not None:
+        typer.echo(f"heat map: {plot}")

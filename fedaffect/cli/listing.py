@@ -15,13 +15,15 @@ def list_components(
 ) -> None:
     """Print the names of one kind, or of all."""
     from fedaffect import registry
-    from fedaffect.errors import CODES, EXIT_CODES, UsageError
+    from fedaffect.error_codes import CODES
+    from fedaffect.errors import EXIT_CODES, UsageError
 
     if kind == "codes":
         if name and name not in CODES:
             raise UsageError("E210", f"code {name!r} is not known", "fedaffect list codes")
         for code in [name] if name else sorted(CODES):
-            typer.echo(f"{code}  exit {code[1]} ({EXIT_CODES[int(code[1])]}): {CODES[code]}")
+            ending = f"exit {code[1]}, {EXIT_CODES[int(code[1])]}" if code[0] == "E" else "warning"
+            typer.echo(f"{code}  {CODES[code]} ({ending})")
         return
     if kind and kind not in registry.KINDS:
         known = registry.did_you_mean(kind, [*registry.KINDS, "codes"])

@@ -40,8 +40,7 @@ SETTINGS = (
         DATA,
         "--eval",
         "SPEC",
-        "unseen | loso | blocks | random "
-        "[default: unseen where people can be spared, else blocks]",
+        "unseen | loso | blocks | random [default: unseen where people can be spared, else blocks]",
     ),
     Flag(
         DATA,

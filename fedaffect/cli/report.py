@@ -12,15 +12,20 @@ HELP = "Write report.html again from the record of a finished run."
 
 def report(
     run: Annotated[str, typer.Argument(help="Run folder, or the id of a run below runs/.")],
-    out: Annotated[str, typer.Option("--out", help="Where to write. [default: in the run folder]", show_default=False)] = "",
+    out: Annotated[
+        str,
+        typer.Option(
+            "--out", help="Where to write. [default: in the run folder]", show_default=False
+        ),
+    ] = "",
 ) -> None:
     """Render the report of ``run``."""
+    from fedaffect.atomic_file import write_text_atomic
     from fedaffect.reports.html_page import render_html
     from fedaffect.reports.json_file import load_record
-    from fedaffect.run_folder import write_text
 
     folder = Path(run) if Path(run).is_dir() else Path("runs") / run
     record = load_record(folder)
     path = Path(out) if out else folder / "report.html"
-    write_text(path, render_html(record))
+    write_text_atomic(path, render_html(record))
     typer.echo(str(path))

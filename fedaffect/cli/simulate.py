@@ -60,7 +60,7 @@ def simulate(
 
 def _dry_run(config: RunConfig, origins: dict[str, str], view: View, as_json: bool) -> None:
     """Print the plan; read no signal."""
-    from fedaffect.build import outline
+    from fedaffect.outline import outline
     from fedaffect.summary import forecast_of
 
     planned = outline(config)

@@ -13,12 +13,14 @@ from fedaffect import __version__
 from fedaffect.progress import Listener
 
 if TYPE_CHECKING:
-    from fedaffect.build import Experiment, Outline
+    from fedaffect.build import Experiment
     from fedaffect.config import RunConfig
+    from fedaffect.outline import Outline
     from fedaffect.record import Estimate, Forecast, RoundRecord, RunRecord
 
-HEADER = " round  clients   loss  stress bal.acc  own id head  id probe  eps so far   time"
+HEADER = " round  clients     loss  stress bal.acc  own id head  id probe  eps so far   time"
 ROWS = 8  # rounds shown while animated
+QUIET_ROUNDS = 10  # a reference says a line every so many rounds
 
 
 class View(Listener):
@@ -73,7 +75,9 @@ class View(Listener):
     def ready(self, experiment: Experiment) -> None:
         """Print what the data turned out to be."""
         e, split, data = experiment, experiment.split, experiment.table
-        mark = "SYNTHETIC people, not for claims about real ones" if data.synthetic else data.licence
+        mark = (
+            "SYNTHETIC people, not for claims about real ones" if data.synthetic else data.licence
+        )
         sizes = [len(rows) for rows in e.folds[0].partition.clients]
         self.say(f"  data     {data.dataset}: {len(data.subjects)} people, {len(data):,} windows")
         self.say(f"           {mark}")
@@ -108,6 +112,8 @@ class View(Listener):
             self.rows.append(line)
             if not self.live:
                 self.say(line)
+        elif not self.live and self.done % QUIET_ROUNDS == 0:
+            self.say(f"      {self.name}: round {self.done}/{self.total}")
         for trouble in record.rejected:
             self.console.print(Text(f"! round {record.round}: {trouble}"))
         if self.live:
@@ -167,7 +173,8 @@ def plan_lines(outline: Outline, forecast: Forecast, folder: str | None) -> list
     if outline.mechanism.noised.all():
         lines.append(
             f"           total eps {spec.eps:g} at delta {spec.delta:.2g} over {plan.releases} "
-            f"releases: noise multiplier {forecast.noise_multiplier:.4g} x clip {spec.clip:g}"
+            f"releases, to whoever sees the models: noise multiplier "
+            f"{forecast.noise_multiplier:.4g} x clip {spec.clip:g}"
         )
     else:
         clear = [b for b in layout.blocks if b not in outline.mechanism.noised_blocks]
@@ -184,8 +191,9 @@ def plan_lines(outline: Outline, forecast: Forecast, folder: str | None) -> list
 def round_line(r: RoundRecord) -> str:
     """Return one row of the table of rounds."""
     answered = f"{r.clients}/{r.clients_planned}"
+    stress = _share(r.stress_balanced_accuracy)
     return (
-        f" {r.round:5}  {answered:>7}  {_number(r.loss):>5}  {_share(r.stress_balanced_accuracy):>14}"
+        f" {r.round:5}  {answered:>7}  {_number(r.loss):>7}  {stress:>14}"
         f"  {_share(r.identity_own_head):>11}  {_share(r.identity_probe):>8}"
         f"  {_number(r.eps_spent):>10}  {r.seconds:4.1f}s"
     )
@@ -202,7 +210,7 @@ def result_lines(record: RunRecord) -> list[str]:
         "",
         f"Result   {synthetic}95 % intervals over people; stress on {people}, "
         "identity on held-out blocks",
-        f"  {'':24}{'this run':22}{'chance':9}" + "".join(f"{name:12}" for name, _ in known),
+        f"  {'':26}{'this run':22}{'chance':9}" + "".join(f"{name:12}" for name, _ in known),
     ]
     rows: list[tuple[str, Any]] = [
         ("stress balanced accuracy", lambda x: x.stress_balanced_accuracy),
@@ -214,7 +222,7 @@ def result_lines(record: RunRecord) -> list[str]:
     for label, get in rows:
         beside = "".join(f"{_share(get(x).value):12}" for _, x in known)
         mark = "<- use this" if label.endswith("attacker") else ""
-        lines.append(f"  {label:24}{_interval(get(f)):22}{_share(get(f).chance):9}{beside}{mark}")
+        lines.append(f"  {label:26}{_interval(get(f)):22}{_share(get(f).chance):9}{beside}{mark}")
     attackers = ", ".join(f"{n} {_share(e.value)}" for n, e in f.identity_attacks.items())
     raw = _share(f.raw_features_attack.value)
     lines += [f"  attackers: {attackers}; on the raw features: {raw}", ""]
@@ -238,5 +246,4 @@ def _share(value: float | None) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}" if abs(value) < 10 else f"{value:.2f}"
-
+    return "-" if value is None else f"{value:.3f}" if abs(value) < 1000 else f"{value:.1e}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import cast
 
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
@@ -17,26 +18,25 @@ client_app = ClientApp()
 @client_app.query()
 def hosts(message: Message, context: Context) -> Message:
     """Answer which clients this node can train in a fold."""
-    ids = _site(context).hosts(int(message.content["config"]["fold"]))  # type: ignore[arg-type]
-    return Message(RecordDict({"config": ConfigRecord({"client-ids": list(ids)})}), reply_to=message)
+    fold = cast(int, message.content.config_records["config"]["fold"])
+    ids = _site(context).hosts(fold)
+    return Message(
+        RecordDict({"config": ConfigRecord({"client-ids": list(ids)})}), reply_to=message
+    )
 
 
 @client_app.train()
 def train(message: Message, context: Context) -> Message:
     """Train the clients that the message names and answer with their clipped updates."""
-    config = message.content["config"]
-    params = message.content["model"].to_numpy_ndarrays()[0]
+    config = message.content.config_records["config"]
+    (params,) = message.content.array_records["model"].to_numpy_ndarrays()
+    fold, server_round = cast(int, config["fold"]), cast(int, config["server-round"])
     site = _site(context)
-    reply = site.train(
-        params,
-        int(config["fold"]),  # type: ignore[arg-type]
-        int(config["server-round"]),  # type: ignore[arg-type]
-        [int(i) for i in config["client-ids"]],  # type: ignore[union-attr]
-    )
+    reply = site.train(params, fold, server_round, cast(list[int], config["client-ids"]))
     about = ConfigRecord(
         {
-            "fold": config["fold"],
-            "server-round": config["server-round"],
+            "fold": fold,
+            "server-round": server_round,
             "layout": site.layout.digest,
             "client-ids": list(reply.client_ids),
             "failed-ids": list(reply.failed),
@@ -54,7 +54,7 @@ def train(message: Message, context: Context) -> Message:
 
 
 def _site(context: Context) -> Site:
-    """Return what this process hosts: placed here by an engine, or built from the run's settings."""
+    """Return what an engine placed in this process, or what the run's settings describe."""
     return hosted(str(context.run_config.get("run-key", ""))) or _built(
         str(context.run_config["fedaffect"])
     )

@@ -6,6 +6,7 @@ parameters, the client's data, the plan and (seed, fold, round, client).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch.nn.functional as F
 
 from fedaffect import rng
 from fedaffect.models.base import MultitaskModel, Task
-from fedaffect.params import write_flat
+from fedaffect.params import read_flat
 from fedaffect.strategies.base import Strategy
 
 MISSING_LABEL = -1
@@ -33,6 +34,7 @@ class TrainPlan:
         optimizer: ``sgd`` or ``adam``.
         max_grad_norm: Longest gradient of a step, in L2: keeps training finite from a global
             model that DP noise has blown up, and whole people per client from diverging.
+            ``None`` leaves gradients as they are.
     """
 
     seed: int
@@ -41,7 +43,7 @@ class TrainPlan:
     lr: float
     momentum: float
     optimizer: str
-    max_grad_norm: float
+    max_grad_norm: float | None
 
 
 @dataclass(frozen=True)
@@ -57,15 +59,23 @@ class ClientData:
 
 
 class Trainer:
-    """A resident model that trains one client after another from given global parameters."""
+    """A resident model that trains one client after another from given global parameters.
+
+    The model's parameters are views of one vector (d,), so that copying, clipping and stepping
+    are single operations whatever the number of layers.
+    """
 
     def __init__(self, model: MultitaskModel, strategy: Strategy, plan: TrainPlan) -> None:
         self.model = model
         self.strategy = strategy
         self.plan = plan
         self.params = list(model.parameters())
-        self.dtype = self.params[0].dtype
-        self.optimizer = _optimizer(self.params, plan)
+        self.vector = read_flat(model)  # (d,), in the order of the layout
+        self.vector.grad = torch.zeros_like(self.vector)
+        for param, view in zip(self.params, self._views(self.vector), strict=True):
+            param.data = view
+        self.dtype = self.vector.dtype
+        self.optimizer = _optimizer(self.vector, plan)
         self.resident: dict[int, tuple[torch.Tensor, dict[str, torch.Tensor]]] = {}
 
     def train(
@@ -80,26 +90,34 @@ class Trainer:
             server_round: Number of the round, from 1.
         """
         x, labels = self._tensors(data)
-        write_flat(self.model, global_params)
-        anchors = [p.detach().clone() for p in self.params]
+        self.vector.copy_(global_params)
+        anchors = self._views(global_params)
         self.optimizer.state.clear()
         self.model.train()
         order_rng = rng.generator(self.plan.seed, "batch", fold, data.client_id, server_round)
         losses: list[torch.Tensor] = []
         for _ in range(self.plan.local_epochs):
             order = torch.from_numpy(order_rng.permutation(len(data)))
-            for chosen in order.split(self.plan.batch_size):
-                batch = {"features": x[chosen], **{t: y[chosen] for t, y in labels.items()}}
+            shuffled = {"features": x[order], **{task: y[order] for task, y in labels.items()}}
+            for batch in _batches(shuffled, self.plan.batch_size):
                 loss = multitask_loss(self.model.tasks, self.model(batch), batch)
                 losses.append(loss.detach())
-                self.optimizer.zero_grad(set_to_none=True)
-                self.strategy.client_loss(loss, self.params, anchors).backward()
-                torch.nn.utils.clip_grad_norm_(self.params, self.plan.max_grad_norm, foreach=True)
-                self.optimizer.step()
-        update = torch.cat(
-            [(p.detach() - a).reshape(-1) for p, a in zip(self.params, anchors, strict=True)]
-        )
-        return update, float(torch.stack(losses).double().mean())
+                self._step(self.strategy.client_loss(loss, self.params, anchors))
+        return self.vector - global_params, float(torch.stack(losses).double().mean())
+
+    def _step(self, objective: torch.Tensor) -> None:
+        """Move the parameters once, down the gradient of ``objective`` (scalar)."""
+        gradient = self.vector.grad
+        parts = torch.autograd.grad(objective, self.params, materialize_grads=True)
+        torch.cat([g.reshape(-1) for g in parts], out=gradient)
+        if self.plan.max_grad_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.vector, self.plan.max_grad_norm)
+        self.optimizer.step()
+
+    def _views(self, vector: torch.Tensor) -> list[torch.Tensor]:
+        """Return ``vector`` (d,) cut into the shapes of the parameters, without copying."""
+        parts = vector.split([p.numel() for p in self.params])
+        return [part.view_as(p) for part, p in zip(parts, self.params, strict=True)]
 
     def _tensors(self, data: ClientData) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         if data.client_id not in self.resident:
@@ -109,6 +127,15 @@ class Trainer:
                 {task: torch.tensor(y, dtype=torch.int64) for task, y in data.labels.items()},
             )
         return self.resident[data.client_id]
+
+
+def _batches(
+    windows: dict[str, torch.Tensor], batch_size: int
+) -> Iterator[dict[str, torch.Tensor]]:
+    """Cut ``windows`` into batches that are views; the last one may be smaller."""
+    columns = [column.split(batch_size) for column in windows.values()]
+    for parts in zip(*columns, strict=True):
+        yield dict(zip(windows, parts, strict=True))
 
 
 def multitask_loss(
@@ -133,7 +160,7 @@ def multitask_loss(
     return total
 
 
-def _optimizer(params: list[torch.nn.Parameter], plan: TrainPlan) -> torch.optim.Optimizer:
+def _optimizer(vector: torch.Tensor, plan: TrainPlan) -> torch.optim.Optimizer:
     if plan.optimizer == "adam":
-        return torch.optim.Adam(params, lr=plan.lr, foreach=True)
-    return torch.optim.SGD(params, lr=plan.lr, momentum=plan.momentum, foreach=True)
+        return torch.optim.Adam([vector], lr=plan.lr)
+    return torch.optim.SGD([vector], lr=plan.lr, momentum=plan.momentum)

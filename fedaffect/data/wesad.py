@@ -110,11 +110,13 @@ class Wesad:
             notes=tuple(notes),
         )
 
-    def write_sample(self, root: Path, seed: int = 0) -> None:
-        """Write 15 simulated people with both devices, see ``wesad_sample.write_sample``."""
+    def write_sample(
+        self, root: Path, seed: int = 0, modality: Literal["wrist", "both"] = "both"
+    ) -> None:
+        """Write 15 simulated people, by default with both devices (``wesad_sample``)."""
         from fedaffect.data.wesad_sample import write_sample
 
-        write_sample(root, seed)
+        write_sample(root, seed, modality)
 
     def _present(self, folder: Path) -> tuple[str, ...]:
         present = tuple(s for s in SUBJECTS if _is_there(folder / s / f"{s}.pkl"))

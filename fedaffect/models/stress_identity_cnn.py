@@ -64,7 +64,8 @@ class StressIdentityCNN(MultitaskModel):
     def embed(self, batch: Batch) -> Tensor:
         """Return the output of FC_1, (B, 100)."""
         h = batch["features"].unsqueeze(1)  # (B, 1, F)
-        for conv, (window, stride) in zip((self.conv_1, self.conv_4, self.conv_7), POOLS):
+        convolutions = (self.conv_1, self.conv_4, self.conv_7)
+        for conv, (window, stride) in zip(convolutions, POOLS, strict=True):
             h = F.relu(F.max_pool1d(conv(F.pad(h, (3, 4))), window, stride))
         # for F = 60: (B, 20, 30), (B, 40, 12), (B, 60, 6)
         return F.relu(self.fc_1(h.flatten(1)))  # (B, 100)

@@ -65,8 +65,9 @@ def _advice(mechanism: Mechanism, plan: ReleasePlan, d: int, needed: float) -> t
     lines = [
         f"With {n:,.4g} clients a round the noise is {needed / n:,.3g} times as long as the whole "
         f"clipped signal: the {d:,} noised parameters will not learn.",
-        f"Noise and signal are equal at {math.ceil(needed):,} clients a round (total eps={eps:g} "
-        f"over {plan.releases} releases).",
+        f"Noise and signal are equal at {math.ceil(needed):,} clients a round, for a total of "
+        f"eps={eps:g} at delta={mechanism.spec.delta:.2g} per client (zero-out, external observer) "
+        f"over {plan.releases} releases.",
     ]
     fewer = f"at most {affordable:,}" if affordable else "none"
     lines.append(

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from fedaffect.record import Estimate, RunRecord
 from fedaffect.reports import figures, guarantee, tables, wording
 from fedaffect.reports.formats import accuracy, attacker, interval, percent, plural, with_chance
-from fedaffect.reports.toml_text import to_toml
+from fedaffect.toml_text import to_toml
 
 Row = TypeVar("Row")
 SECTIONS = (

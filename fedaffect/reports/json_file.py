@@ -1,4 +1,4 @@
-"""Records on disk: read with suspicion, written so that a crash leaves the old file or the new."""
+"""The record of a run on disk, read with suspicion, and the page that is rendered from it."""
 
 from __future__ import annotations
 
@@ -6,57 +6,19 @@ import errno
 import json
 import math
 import os
-import secrets
 import stat
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from pydantic import ValidationError
 
+from fedaffect.atomic_file import write_text_atomic
 from fedaffect.errors import StorageError
 from fedaffect.record import RECORD_VERSION, RunRecord
 
 RECORD_NAME = "report.json"
 PAGE_NAME = "report.html"
 LARGEST_RECORD_BYTES = 64 * 2**20
-
-
-def write_json_atomic(path: Path, obj: Any) -> None:
-    """Write ``obj`` as JSON with sorted keys; readers see the old file or the new, never a part.
-
-    Raises:
-        ValueError: a number is NaN or infinite.
-        StorageError: E823 the file cannot be written.
-    """
-    text = json.dumps(obj, sort_keys=True, allow_nan=False, ensure_ascii=True, indent=1)
-    write_bytes_atomic(path, text.encode("ascii") + b"\n")
-
-
-def write_bytes_atomic(path: Path, content: bytes) -> None:
-    """Write ``content`` beside ``path``, sync it, move it into place and sync the folder.
-
-    Raises:
-        StorageError: E823 the file cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise StorageError(
-            "E823",
-            f"cannot write {path}: {error.strerror or error}",
-            do="free some space or choose a folder that you can write",
-        ) from error
 
 
 def load_record(run_folder: Path) -> RunRecord:
@@ -91,12 +53,12 @@ def write_report(run_folder: Path, record: RunRecord) -> Path:
     """Render ``record`` and write ``report.html`` into the run folder; return its path.
 
     Raises:
-        StorageError: E823 the file cannot be written.
+        StorageError: E803 the file cannot be written.
     """
     from fedaffect.reports.html_page import render_html
 
     path = Path(run_folder) / PAGE_NAME
-    write_bytes_atomic(path, render_html(record).encode("utf-8", errors="replace"))
+    write_text_atomic(path, render_html(record))
     return path
 
 
@@ -116,14 +78,6 @@ def _parse(path: Path, content: bytes) -> RunRecord:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise _unreadable(path, f"{where:.80}: {first['msg']}") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _open_without_waiting(path: str, flags: int) -> int:

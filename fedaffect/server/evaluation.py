@@ -128,7 +128,9 @@ def final_figures(experiment: Experiment, params: list[np.ndarray]) -> Figures:
     chance = metrics.stress_chance(stress.true)
     first, people = experiment.folds[0], len(experiment.folds[0].seen)
 
-    def attack(embedding: np.ndarray, attackers: tuple[IdentityAttacker, ...]) -> list[IdentityAttack]:
+    def attack(
+        embedding: np.ndarray, attackers: tuple[IdentityAttacker, ...]
+    ) -> list[IdentityAttack]:
         return attack_identity(
             embedding, table.subject, first.enrol, first.identity_test, seed, attackers
         )

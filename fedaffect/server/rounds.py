@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict
@@ -137,7 +138,9 @@ class RoundLoop:
             for node in nodes
         ]
         hosts = {
-            reply.metadata.src_node_id: [int(i) for i in reply.content["config"]["client-ids"]]  # type: ignore[union-attr]
+            reply.metadata.src_node_id: cast(
+                list[int], reply.content.config_records["config"]["client-ids"]
+            )
             for reply in self.grid.send_and_receive(questions, timeout=self.timeout_s)
             if not reply.has_error()
         }

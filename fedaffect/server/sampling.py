@@ -32,7 +32,12 @@ class Sampler:
     seed: int
 
     def draw(
-        self, clients: int, fold: int, server_round: int, release: int, secret: AmplifyingDraws | None
+        self,
+        clients: int,
+        fold: int,
+        server_round: int,
+        release: int,
+        secret: AmplifyingDraws | None,
     ) -> list[int]:
         """Return the sorted ids of the clients of this round.
 

@@ -83,9 +83,7 @@ class Training:
         losses = outcome.updates.losses
         spent = None
         if self.key is not None and self.key.kind == "secret":
-            spent = self.experiment.mechanism.eps_spent(
-                self.experiment.plan, outcome.release
-            )
+            spent = self.experiment.mechanism.eps_spent(self.experiment.plan, outcome.release)
         record = RoundRecord(
             fold=outcome.fold,
             round=outcome.server_round,

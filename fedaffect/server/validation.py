@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from flwr.app import Message
@@ -51,12 +52,12 @@ def accept(
         if problem:
             rejected.append(f"node {node}: {problem}")
             continue
-        about = reply.content["config"]
-        for failed, why in zip(about["failed-ids"], about["failed-why"], strict=False):  # type: ignore[arg-type]
-            rejected.append(f"client {failed}: {why}")
-        losses = reply.content["metrics"]["loss"]
-        updates = reply.content["updates"].to_numpy_ndarrays()[0]
-        for client, update, loss in zip(about["client-ids"], updates, losses, strict=True):  # type: ignore[arg-type]
+        about = reply.content.config_records["config"]
+        whys = zip(_values(about["failed-ids"]), _values(about["failed-why"]), strict=False)
+        rejected += [f"client {failed}: {why}" for failed, why in whys]
+        losses = _values(reply.content.metric_records["metrics"]["loss"])
+        (updates,) = reply.content.array_records["updates"].to_numpy_ndarrays()
+        for client, update, loss in zip(_values(about["client-ids"]), updates, losses, strict=True):
             if np.isfinite(update).all():
                 rows[int(client)] = (update.astype(np.float64), float(loss))
             else:
@@ -83,14 +84,14 @@ def _envelope_problem(
 def _content_problem(
     reply: Message, expected: list[int], layout: Layout, fold: int, round_: int
 ) -> str:
-    about = reply.content["config"]
+    about = reply.content.config_records["config"]
     if (about["fold"], about["server-round"]) != (fold, round_):
         return "answers another round"
     if about["layout"] != layout.digest:
         return "has another model"
-    ids = [int(i) for i in about["client-ids"]]  # type: ignore[union-attr]
-    losses = list(reply.content["metrics"]["loss"])  # type: ignore[call-overload]
-    (updates,) = reply.content["updates"].to_numpy_ndarrays()
+    ids = [int(i) for i in _values(about["client-ids"])]
+    losses = _values(reply.content.metric_records["metrics"]["loss"])
+    (updates,) = reply.content.array_records["updates"].to_numpy_ndarrays()
     if len(set(ids)) != len(ids) or not set(ids) <= set(expected):
         return "answers for clients that it was not asked to train"
     if updates.dtype.kind != "f":
@@ -98,3 +99,10 @@ def _content_problem(
     if updates.shape != (len(ids), layout.size) or len(losses) != len(ids):
         return f"updates have shape {updates.shape}, expected {(len(ids), layout.size)}"
     return ""
+
+
+def _values(value: object) -> list[Any]:
+    """Return a record's list; a single number where a list belongs is malformed."""
+    if not isinstance(value, list):
+        raise TypeError(f"{type(value).__name__} where a list belongs")
+    return value

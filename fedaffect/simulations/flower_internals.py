@@ -13,6 +13,8 @@ SERVER_NODE_ID = 1
 
 def adopt_task_identity() -> None:
     """Let this process create messages although no Flower program started it."""
-    if TaskIdentity._run_id is None:
+    try:
+        _ = TaskIdentity.run_id
+    except RuntimeError:
         TaskIdentity.run_id = TaskIdentity.task_id = 1
         TaskIdentity.node_id = SERVER_NODE_ID

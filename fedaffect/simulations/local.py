@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,6 +22,7 @@ class SimulationGrid(Grid):
         adopt_task_identity()
         self.run_key = run_key
         self.node_ids = node_ids
+        self.workers = len(node_ids)
 
     @property
     def run(self) -> Any:
@@ -57,6 +59,10 @@ class SimulationGrid(Grid):
         """Refuse: use ``send_and_receive``."""
         raise TypeError("this grid answers send_and_receive only")
 
+    @abstractmethod
+    def place(self, side: ClientSide) -> None:
+        """Give the nodes their clients; replaces what they had."""
+
     def close(self) -> None:
         """Release what the engine holds."""
 
@@ -75,9 +81,10 @@ def node_context(run_key: str, node_id: int) -> Context:
 class LocalGrid(SimulationGrid):
     """One node, in this process, without Ray: for debugging, small runs and as the oracle."""
 
-    def __init__(self, run_key: str, workers: int | None = None, address: str | None = None) -> None:
+    def __init__(
+        self, run_key: str, workers: int | None = None, address: str | None = None
+    ) -> None:
         super().__init__(run_key, (2,))
-        self.workers = 1
 
     def place(self, side: ClientSide) -> None:
         """Give the node its clients."""
@@ -87,6 +94,4 @@ class LocalGrid(SimulationGrid):
         self, messages: Iterable[Message], *, timeout: float | None = None
     ) -> Iterable[Message]:
         """Answer each message in turn, in this process."""
-        return [
-            client_app(m, node_context(self.run_key, m.metadata.dst_node_id)) for m in messages
-        ]
+        return [client_app(m, node_context(self.run_key, m.metadata.dst_node_id)) for m in messages]

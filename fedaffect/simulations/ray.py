@@ -66,9 +66,9 @@ class RayGrid(SimulationGrid):
         import ray
 
         cpus = int(ray.cluster_resources().get("CPU", 1))
-        self.workers = workers or cpus
-        super().__init__(run_key, tuple(range(FIRST_NODE_ID, FIRST_NODE_ID + self.workers)))
-        share = min(1.0, cpus / self.workers)
+        count = workers or cpus
+        super().__init__(run_key, tuple(range(FIRST_NODE_ID, FIRST_NODE_ID + count)))
+        share = min(1.0, cpus / count)
         self._worker_class = ray.remote(num_cpus=share, max_restarts=0)(_Worker)
         self._side: Any = None
         self._actors: dict[int, Any] = {}
@@ -135,7 +135,7 @@ class RayGrid(SimulationGrid):
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         os.environ.setdefault("RAY_DEDUP_LOGS", "0")
-        logging.getLogger("ray").setLevel(logging.ERROR)
+        logging.getLogger("ray._private.worker").setLevel(logging.ERROR)
         import ray
 
         if ray.is_initialized():
@@ -198,4 +198,3 @@ class RayGrid(SimulationGrid):
 
 def _lost(message: Message, why: str) -> Message:
     return Message(Error(NODE_LOST, why), reply_to=message)
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -14,8 +15,8 @@ class Strategy(Protocol):
     def client_loss(
         self,
         loss: torch.Tensor,
-        params: list[torch.Tensor],
-        global_params: list[torch.Tensor],
+        params: Sequence[torch.Tensor],
+        global_params: Sequence[torch.Tensor],
     ) -> torch.Tensor:
         """Return the loss that a client minimises, from the task loss (scalar)."""
 

@@ -9,6 +9,7 @@ Benouis et al.), fixed and public under DP.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,8 +23,8 @@ class FedAvg:
     def client_loss(
         self,
         loss: torch.Tensor,
-        params: list[torch.Tensor],
-        global_params: list[torch.Tensor],
+        params: Sequence[torch.Tensor],
+        global_params: Sequence[torch.Tensor],
     ) -> torch.Tensor:
         """Return the task loss unchanged."""
         return loss
@@ -37,4 +38,5 @@ class FedAvg:
 
     def server_step(self, params: np.ndarray, update: np.ndarray) -> np.ndarray:
         """Return ``params + update``, both (d,) float64."""
-        return params + update
+        moved: np.ndarray = params + update
+        return moved

@@ -8,6 +8,7 @@ Departures from the paper: every client does the same number of local epochs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -28,12 +29,12 @@ class FedProx(FedAvg):
     def client_loss(
         self,
         loss: torch.Tensor,
-        params: list[torch.Tensor],
-        global_params: list[torch.Tensor],
+        params: Sequence[torch.Tensor],
+        global_params: Sequence[torch.Tensor],
     ) -> torch.Tensor:
         """Return the task loss plus the squared proximal term."""
         if self.mu == 0:
             return loss
-        distances = torch._foreach_sub(params, global_params)
+        distances = torch._foreach_sub(list(params), list(global_params))
         squared = torch.stack([(x * x).sum() for x in distances]).sum()
         return loss + self.mu / 2 * squared  # Eq. (1)

@@ -20,7 +20,7 @@ from fedaffect.reports.formats import (
     plural,
     with_chance,
 )
-from fedaffect.reports.toml_text import to_toml
+from fedaffect.toml_text import to_toml
 
 
 def plain(text: str) -> str:

