@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-__all__ = ["RunConfig", "RunRecord", "simulate"]
+from fedaffect.version import __version__
+
+__all__ = ["RunConfig", "RunRecord", "__version__", "simulate"]
 
 if TYPE_CHECKING:
     from fedaffect.config import RunConfig

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from fedaffect import __version__
 from fedaffect.atomic_file import write_text_atomic
 from fedaffect.config import RunConfig
 from fedaffect.home import private_folder, state_home
 from fedaffect.record import Figures
+from fedaffect.version import __version__
 
 WHERE_NOT_WHAT = {"run": {"engine", "workers", "ray_address", "out", "reference"}}
 

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from fedaffect import __version__
 from fedaffect.build import Experiment
 from fedaffect.config import RunConfig
 from fedaffect.data.splits import Split
@@ -30,6 +29,7 @@ from fedaffect.record import (
 )
 from fedaffect.server.training import Training
 from fedaffect.toml_text import to_toml
+from fedaffect.version import __version__
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "flwr", "ray", "opacus", "dp-accounting")
 SUBJECT_PARTITION = (

@@ -43,14 +43,20 @@ def build_command() -> click.Command:
     return group
 
 
-def _options(
-    version: bool = typer.Option(False, "--version", help="Print the version and end."),
-) -> None:
-    if version:
-        from fedaffect import __version__
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from fedaffect.version import __version__
 
         typer.echo(f"fedaffect {__version__}")
         raise typer.Exit
+
+
+def _options(
+    version: bool = typer.Option(
+        False, "--version", is_eager=True, callback=_print_version, help="Print the version."
+    ),
+) -> None:
+    """Options before any command."""
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -9,8 +9,8 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from fedaffect import __version__
 from fedaffect.progress import Listener
+from fedaffect.version import __version__
 
 if TYPE_CHECKING:
     from fedaffect.build import Experiment

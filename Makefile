@@ -1,0 +1,23 @@
+# All that a newcomer types; CI runs the same. Use inside a virtual environment.
+.PHONY: setup check test slow demo wheel
+
+setup:
+	pip install -e '.[dev]'
+
+check:
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+
+test:
+	pytest
+
+slow:
+	pytest -m "slow or conformance"
+
+demo:
+	fedaffect simulate --clients 20 --dp gaussian --eps 5
+
+wheel:
+	python -m build
