@@ -60,12 +60,13 @@ class RoundRecord(_Record):
     """One finished round: who answered, what the model does now, what was spent.
 
     ``loss`` is the mean training loss over clients; accuracies are on the evaluation windows.
+    ``clients`` is ``None`` where who takes part must stay secret: draws that amplify privacy.
     """
 
     fold: int
     round: int
-    clients: int
-    clients_planned: int
+    clients: int | None
+    clients_planned: int | None
     rejected: tuple[str, ...] = ()
     loss: float | None
     stress_balanced_accuracy: float | None

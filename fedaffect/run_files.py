@@ -12,17 +12,30 @@ from fedaffect import run_folder
 from fedaffect.atomic_file import write_json_atomic, write_text_atomic
 from fedaffect.build import Experiment
 from fedaffect.record import RunRecord
+from fedaffect.summary import environment, public_config
 from fedaffect.toml_text import to_toml
 
 
-def write_folder(
+def write_before(folder: Path, experiment: Experiment) -> None:
+    """Write what is known before round 1; what an interrupted run leaves besides its rounds.
+
+    Raises:
+        StorageError: E803 the disk refuses.
+    """
+    write_text_atomic(folder / "config.toml", to_toml(public_config(experiment.config)))
+    write_json_atomic(folder / "env.json", environment())
+    write_json_atomic(folder / "data_manifest.json", _manifest(experiment))
+    write_json_atomic(folder / "partition.json", _who_holds_what(experiment))
+
+
+def write_after(
     folder: Path,
     record: RunRecord,
     experiment: Experiment,
     params: np.ndarray,
     ledger_excerpt: list[str],
 ) -> None:
-    """Write every file of the run folder, ``report.json`` last.
+    """Write the result of a finished run, ``report.html`` last.
 
     Raises:
         StorageError: E803 the disk refuses.
@@ -30,11 +43,6 @@ def write_folder(
     from fedaffect.reports.html_page import render_html
 
     p = record.privacy
-    write_text_atomic(folder / "config.toml", to_toml(record.provenance.config))
-    write_json_atomic(folder / "env.json", record.provenance.environment)
-    write_json_atomic(folder / "data_manifest.json", _manifest(experiment))
-    write_json_atomic(folder / "partition.json", _who_holds_what(experiment))
-    run_folder.write_rounds(folder, record.rounds)
     write_json_atomic(folder / "privacy.json", p)
     write_json_atomic(folder / "metrics.json", _metrics(record))
     if ledger_excerpt:
@@ -43,7 +51,7 @@ def write_folder(
         )
     run_folder.save_model(
         folder,
-        params,
+        params.astype(experiment.factory.dtype),
         experiment.factory.layout,
         {
             "run_id": record.provenance.run_id,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from fedaffect.atomic_file import write_bytes_atomic, write_text_atomic
+from fedaffect.atomic_file import write_bytes_atomic
 from fedaffect.errors import StorageError
 from fedaffect.params import Layout
 from fedaffect.record import RoundRecord
@@ -61,9 +61,21 @@ def prepare(out: Path | None, run_id: str) -> Path:
     return folder
 
 
-def write_rounds(folder: Path, rounds: Iterable[RoundRecord]) -> None:
-    """Write ``rounds.jsonl``, one round a line."""
-    write_text_atomic(folder / "rounds.jsonl", "".join(r.model_dump_json() + "\n" for r in rounds))
+def append_round(folder: Path, record: RoundRecord) -> None:
+    """Add one line to ``rounds.jsonl``.
+
+    Raises:
+        StorageError: E803 the disk refuses.
+    """
+    try:
+        with open(folder / "rounds.jsonl", "a", encoding="utf-8") as file:
+            file.write(record.model_dump_json() + "\n")
+    except OSError as error:
+        raise StorageError(
+            "E803",
+            f"cannot write {folder / 'rounds.jsonl'}: {error.strerror}",
+            do="free some space",
+        ) from error
 
 
 def save_model(

@@ -7,6 +7,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
@@ -25,11 +26,13 @@ from fedaffect.privacy.ledger import Ledger
 from fedaffect.privacy.noise import SecretNoiseKey, TestNoiseKey
 from fedaffect.privacy.run_budget import RunBudget
 from fedaffect.progress import Listener
-from fedaffect.record import Figures, RunRecord
+from fedaffect.record import Figures, RoundRecord, RunRecord
 from fedaffect.server.app import post, server_app
 from fedaffect.server.evaluation import final_figures
 from fedaffect.server.training import Training
 from fedaffect.simulations.local import SimulationGrid
+
+MAIN = "run"  # the training whose rounds are kept; the others are references
 
 
 def simulate(
@@ -61,9 +64,10 @@ def simulate(
         engine = pool.submit(_start_engine, planned, run_id)  # while the data are prepared
         try:
             experiment = build(config, heard.stage, planned)
+            run_files.write_before(folder, experiment)
             heard.ready(experiment)
             heard.stage(f"starting engine {config.run.engine}")
-            run = _Run(run_id, engine.result(), heard)
+            run = _Run(run_id, folder, engine.result(), heard)
             outcome = run.train_privately(experiment)
             heard.stage("training fresh identity attackers")
             figures = final_figures(experiment, outcome.training.params)
@@ -84,7 +88,7 @@ def simulate(
         seconds=time.perf_counter() - clock,
     )
     heard.stage("writing the report")
-    run_files.write_folder(folder, record, experiment, outcome.training.params[0], outcome.excerpt)
+    run_files.write_after(folder, record, experiment, outcome.training.params[0], outcome.excerpt)
     return record
 
 
@@ -102,6 +106,7 @@ class _Run:
     """One run on an engine that is up."""
 
     run_id: str
+    folder: Path
     grid: SimulationGrid
     heard: Listener
 
@@ -109,15 +114,15 @@ class _Run:
         """Train ``experiment``; under DP with a secret key and a ledger."""
         test_key = experiment.config.dp.unsafe_test_noise
         if experiment.config.dp.mechanism == "none":
-            return self._outcome(self._train(experiment, "run"), None)
+            return self._outcome(self._train(experiment, MAIN), None)
         if test_key is not None:
             key = TestNoiseKey(test_key)
-            return self._outcome(self._train(experiment, "run", key), None)
+            return self._outcome(self._train(experiment, MAIN, key), None)
         secret = SecretNoiseKey.load(state_home())
         name = summary.ledger_name(experiment)
         with Ledger.open(state_home(), name, secret) as ledger:
             budget = RunBudget(ledger, self.run_id, experiment.mechanism, experiment.plan)  # type: ignore[arg-type]
-            training = self._train(experiment, "run", secret, budget)
+            training = self._train(experiment, MAIN, secret, budget)
             return self._outcome(training, ledger)
 
     def references(
@@ -159,9 +164,13 @@ class _Run:
     ) -> Training:
         self.heard.training(name, experiment.config.federation.rounds * len(experiment.folds))
         self.grid.place(client_side(experiment))
-        training = Training(
-            experiment, self.run_id, key, budget, self.heard.round_done, evaluate_rounds
-        )
+
+        def on_round(record: RoundRecord) -> None:
+            if name == MAIN:
+                run_folder.append_round(self.folder, record)
+            self.heard.round_done(record)
+
+        training = Training(experiment, self.run_id, key, budget, on_round, evaluate_rounds)
         post(self.run_id, training)
         server_app(self.grid, Context(1, 1, {}, RecordDict(), {"run-key": self.run_id}))
         return training

@@ -148,8 +148,8 @@ def record_of(
 
 
 def public_config(config: RunConfig) -> dict[str, Any]:
-    """Return the configuration as plain JSON values."""
-    return config.model_dump(mode="json")
+    """Return the configuration as plain JSON values, without the place of the run folder."""
+    return config.model_dump(mode="json", exclude={"run": {"out"}})
 
 
 def environment() -> dict[str, Any]:

@@ -190,7 +190,7 @@ def plan_lines(outline: Outline, forecast: Forecast, folder: str | None) -> list
 
 def round_line(r: RoundRecord) -> str:
     """Return one row of the table of rounds."""
-    answered = f"{r.clients}/{r.clients_planned}"
+    answered = "secret" if r.clients is None else f"{r.clients}/{r.clients_planned}"
     stress = _share(r.stress_balanced_accuracy)
     return (
         f" {r.round:5}  {answered:>7}  {_number(r.loss):>7}  {stress:>14}"

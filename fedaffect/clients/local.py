@@ -71,7 +71,7 @@ class Trainer:
         self.plan = plan
         self.params = list(model.parameters())
         self.vector = read_flat(model)  # (d,), in the order of the layout
-        self.vector.grad = torch.zeros_like(self.vector)
+        self.gradient = self.vector.grad = torch.zeros_like(self.vector)  # (d,)
         for param, view in zip(self.params, self._views(self.vector), strict=True):
             param.data = view
         self.dtype = self.vector.dtype
@@ -90,8 +90,8 @@ class Trainer:
             server_round: Number of the round, from 1.
         """
         x, labels = self._tensors(data)
-        self.vector.copy_(global_params)
         anchors = self._views(global_params)
+        self.vector.copy_(global_params)
         self.optimizer.state.clear()
         self.model.train()
         order_rng = rng.generator(self.plan.seed, "batch", fold, data.client_id, server_round)
@@ -107,16 +107,16 @@ class Trainer:
 
     def _step(self, objective: torch.Tensor) -> None:
         """Move the parameters once, down the gradient of ``objective`` (scalar)."""
-        gradient = self.vector.grad
         parts = torch.autograd.grad(objective, self.params, materialize_grads=True)
-        torch.cat([g.reshape(-1) for g in parts], out=gradient)
-        if self.plan.max_grad_norm is not None:
-            torch.nn.utils.clip_grad_norm_(self.vector, self.plan.max_grad_norm)
+        torch.cat([part.reshape(-1) for part in parts], out=self.gradient)
+        bound = self.plan.max_grad_norm
+        if bound is not None and (norm := float(torch.linalg.vector_norm(self.gradient))) > bound:
+            self.gradient.mul_(bound / norm)
         self.optimizer.step()
 
     def _views(self, vector: torch.Tensor) -> list[torch.Tensor]:
         """Return ``vector`` (d,) cut into the shapes of the parameters, without copying."""
-        parts = vector.split([p.numel() for p in self.params])
+        parts = torch.split(vector, [p.numel() for p in self.params])
         return [part.view_as(p) for part, p in zip(parts, self.params, strict=True)]
 
     def _tensors(self, data: ClientData) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -133,7 +133,7 @@ def _batches(
     windows: dict[str, torch.Tensor], batch_size: int
 ) -> Iterator[dict[str, torch.Tensor]]:
     """Cut ``windows`` into batches that are views; the last one may be smaller."""
-    columns = [column.split(batch_size) for column in windows.values()]
+    columns = [torch.split(column, batch_size) for column in windows.values()]
     for parts in zip(*columns, strict=True):
         yield dict(zip(windows, parts, strict=True))
 

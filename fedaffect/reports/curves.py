@@ -62,7 +62,7 @@ def learning_curves(record: RunRecord) -> Drawing | None:
         (
             str(r.fold),
             str(r.round),
-            f"{r.clients}/{r.clients_planned}",
+            "secret" if r.clients is None else f"{r.clients}/{r.clients_planned}",
             number(r.loss),
             percent(r.stress_balanced_accuracy),
             percent(r.stress_macro_f1),

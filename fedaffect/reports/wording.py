@@ -243,7 +243,7 @@ def limits(record: RunRecord) -> list[str]:
             "With fewer than ten people a bootstrap interval is itself uncertain, and often too "
             "narrow."
         )
-    short = [r for r in record.rounds if r.clients < r.clients_planned]
+    short = [r for r in record.rounds if (r.clients or 0) < (r.clients_planned or 0)]
     if short:
         lines.append(f"{plural(len(short), 'round')} ended with fewer clients than planned.")
     return lines

@@ -11,7 +11,7 @@ from fedaffect.build import build
 from fedaffect.config import RunConfig
 from fedaffect.errors import PrivacyError
 from fedaffect.privacy.noise import TestNoiseKey
-from fedaffect.run_folder import save_model, write_rounds
+from fedaffect.run_folder import append_round, save_model
 from fedaffect.server.training import Training
 
 server_app = ServerApp()
@@ -36,12 +36,18 @@ def main(grid: Grid, context: Context) -> None:
         posted.run(grid)
         return
     config = RunConfig.model_validate_json(str(context.run_config["fedaffect"]))
-    training = Training(build(config), key=_test_key(config), evaluate_rounds=False)
-    training.run(grid)
     out = Path(config.run.out or "flower-run")
     out.mkdir(parents=True, exist_ok=True)
-    save_model(out, training.params[0], training.experiment.factory.layout, {})
-    write_rounds(out, training.rounds)
+    training = Training(
+        build(config),
+        key=_test_key(config),
+        on_round=lambda record: append_round(out, record),
+        evaluate_rounds=False,
+    )
+    training.run(grid)
+    save_model(
+        out, training.params[0].astype(config.run.dtype), training.experiment.factory.layout, {}
+    )
 
 
 def _test_key(config: RunConfig) -> TestNoiseKey | None:

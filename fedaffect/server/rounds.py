@@ -11,7 +11,7 @@ import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
-from fedaffect.errors import ClientsLostError
+from fedaffect.errors import ClientsLostError, PrivacyError
 from fedaffect.params import Layout
 from fedaffect.privacy.base import Mechanism, NoiseKey
 from fedaffect.privacy.clipping import clipped_sum
@@ -67,6 +67,11 @@ class RoundLoop:
     budget: RunBudget | None
     min_success: float = 0.5
     timeout_s: float = 3600.0
+
+    def __post_init__(self) -> None:
+        private = bool(self.mechanism.noised_blocks)
+        if private and (self.key is None or (self.key.kind == "secret" and self.budget is None)):
+            raise PrivacyError("E410", "a private release needs a noise key and an open ledger")
 
     def run(
         self,

@@ -84,12 +84,13 @@ class Training:
         spent = None
         if self.key is not None and self.key.kind == "secret":
             spent = self.experiment.mechanism.eps_spent(self.experiment.plan, outcome.release)
+        secret = self.key is not None and self.experiment.plan.sampler == "poisson"
         record = RoundRecord(
             fold=outcome.fold,
             round=outcome.server_round,
-            clients=len(outcome.updates.client_ids),
-            clients_planned=outcome.asked,
-            rejected=outcome.updates.rejected,
+            clients=None if secret else len(outcome.updates.client_ids),
+            clients_planned=None if secret else outcome.asked,
+            rejected=() if secret else outcome.updates.rejected,
             loss=float(np.mean(losses)) if losses else None,
             stress_balanced_accuracy=seen.get("stress_balanced_accuracy"),
             stress_macro_f1=seen.get("stress_macro_f1"),
