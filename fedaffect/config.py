@@ -6,14 +6,23 @@ Precedence, low to high: defaults < TOML file < ``FEDAFFECT_*`` < ``-o a.b=c`` <
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from fedaffect import registry, require
 from fedaffect.errors import UsageError
 
 SCHEMA_VERSION = 1
+
+
+def _without_nul(path: Path) -> Path:
+    if "\0" in str(path):
+        raise ValueError("should be a path without a NUL character")
+    return path
+
+
+CleanPath = Annotated[Path, AfterValidator(_without_nul)]
 
 
 class _Section(BaseModel):
@@ -24,7 +33,7 @@ class DataConfig(_Section):
     """Which recordings, how they are cut, split and dealt out to clients."""
 
     name: str = "synthetic"
-    root: Path | None = None
+    root: CleanPath | None = None
     modality: Literal["wrist", "chest", "both"] = "wrist"
     allow_missing: bool = False
     eval: Literal["auto", "unseen", "loso", "blocks", "random"] = "auto"
@@ -206,7 +215,7 @@ class DPConfig(_Section):
     @field_validator("clip", mode="before")
     @classmethod
     def _clip(cls, value: object) -> float:
-        return require.number("--clip", value, above=0)
+        return require.number("--clip", value, above=0, at_most=1e6)
 
     @model_validator(mode="after")
     def _eps_and_mechanism_go_together(self) -> Self:
@@ -220,6 +229,12 @@ class DPConfig(_Section):
                 f"--eps {self.eps:g} has no mechanism",
                 do="add --dp gaussian, or drop --eps",
             )
+        if self.mechanism == "none" and self.noise_layers != "all":
+            raise UsageError(
+                "E220",
+                f"--noise-layers {self.noise_layers} has no mechanism: there is no noise",
+                do="add --dp gaussian --eps 5, or drop --noise-layers",
+            )
         return self
 
 
@@ -231,7 +246,7 @@ class RunSection(_Section):
     workers: int | None = None
     ray_address: str | None = None
     dtype: Literal["float32", "float64"] = "float32"
-    out: Path | None = None
+    out: CleanPath | None = None
     reference: bool = True
 
     @field_validator("seed", mode="before")

@@ -105,59 +105,63 @@ def resolve(
         return RunConfig.model_validate(nested), origins
     except ValidationError as error:
         raise _readable(error, origins, lines) from None
+    except UsageError as error:
+        raise _with_place(error, origins, lines) from None
 
 
 def _strategy_with_mu(text: str) -> dict[str, Any]:
     """Read ``fedprox:0.1`` as the strategy with its mu."""
     name, colon, mu = text.partition(":")
-    return {"federation.strategy": name, **({"federation.mu": mu} if colon else {})}
+    return {"federation.strategy": name, "federation.mu": mu} if colon and name == "fedprox" else {}
 
 
 def _from_file(file: Path, lines: dict[str, str]) -> dict[str, Any]:
     try:
-        raw = file.read_bytes() if file.stat().st_size <= MAX_CONFIG_BYTES else None
+        with open(file, "rb") as opened:
+            raw = opened.read(MAX_CONFIG_BYTES + 1)
     except OSError as error:
         raise UsageError(
             "E213", f"--config {file} cannot be read: {error.strerror}", do="give a TOML file"
         ) from None
-    if raw is None:
+    if len(raw) > MAX_CONFIG_BYTES:
         raise UsageError("E213", f"--config {file} is larger than 1 MiB", do="give a TOML file")
     try:
         text = raw.decode("utf-8-sig")
         document = tomllib.loads(text)
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError("E213", f"{file} is not TOML: {error}", do="see the README") from None
     version = document.pop("schema_version", SCHEMA_VERSION)
-    if not isinstance(version, int) or version > SCHEMA_VERSION:
+    if type(version) is not int or not 1 <= version <= SCHEMA_VERSION:
         raise UsageError(
             "E214",
-            f"{file} has schema_version {version}, this fedaffect reads {SCHEMA_VERSION}",
+            f"{file} has schema_version {version!r}, this fedaffect reads {SCHEMA_VERSION}",
             do="upgrade fedaffect",
         )
     values: dict[str, Any] = {}
     for section, table in document.items():
         if not isinstance(table, dict):
             place = f"{file}:{_line_of(text, '', section)}"
-            raise UsageError(
-                "E211", f"{place}: unknown key {section!r}", do=did_you_mean(section, KEYS)
-            )
+            raise _unknown_key(f"{place}: key", section)
         for name, value in table.items():
             key = f"{section}.{name}"
             place = f"{file}:{_line_of(text, section, name)}"
-            values[_known(key, KEYS, f"{place}: key")] = value
+            values[_known_key(key, f"{place}: key")] = value
             lines[key] = place
     return values
 
 
 def _line_of(text: str, section: str, name: str) -> int:
-    """Return the line (from 1) where ``name`` is set in ``section``, or 1."""
+    """Return the line (from 1) where ``name`` is set in ``section``, or is named at all, or 1."""
     current = ""
+    named = 1
     for number, line in enumerate(text.splitlines(), start=1):
-        if header := re.match(r"\s*\[([^\]]+)\]", line):
+        if header := re.match(r"\s*\[+([^\]]+)\]", line):
             current = header[1].strip()
         elif current == section and re.match(rf"\s*[\"']?{re.escape(name)}[\"']?\s*=", line):
             return number
-    return 1
+        if named == 1 and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", line.partition("#")[0]):
+            named = number
+    return named
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -167,7 +171,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
         if rest == name or rest in NOT_SETTINGS:
             continue
         key = rest.lower().replace("__", ".", 1)
-        values[_known(key, KEYS, f"environment variable {name}: key")] = value
+        values[_known_key(key, f"environment variable {name}: key")] = value
     return values
 
 
@@ -177,15 +181,42 @@ def _from_override(text: str) -> tuple[str, Any]:
         raise UsageError("E211", f"-o {text!r} has no value", do="write -o dp.eps=1")
     try:
         parsed = tomllib.loads(f"v = {value}")["v"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         parsed = value
-    return _known(key.strip(), KEYS, "-o key"), parsed
+    return _known_key(key.strip(), "-o key"), parsed
 
 
 def _known(name: str, table: Mapping[str, Any], what: str) -> str:
     if name in table:
         return name
     raise UsageError("E211", f"{what} {name!r} is not known", do=did_you_mean(name, list(table)))
+
+
+def _known_key(key: str, what: str) -> str:
+    if key in KEYS:
+        return key
+    raise _unknown_key(what, key)
+
+
+def _unknown_key(what: str, key: str) -> UsageError:
+    """Return E211 with the keys of the same name, else of the same section, else the sections."""
+    section, _, name = key.rpartition(".")
+    same = [k for k in KEYS if k.rpartition(".")[2] == name]
+    beside = [k for k in KEYS if k.rpartition(".")[0] == section]
+    known = same or beside or sorted({f"{k.partition('.')[0]}.*" for k in KEYS})
+    return UsageError("E211", f"{what} {key!r} is not known", do=did_you_mean(key, known))
+
+
+def _with_place(
+    error: UsageError, origins: Mapping[str, str], lines: Mapping[str, str]
+) -> UsageError:
+    """Say where the option came from that ``error`` begins with, unless it was typed as a flag."""
+    option = error.message.partition(" ")[0]
+    key = FLAGS.get(option.removeprefix("--").replace("-", "_"), option)
+    origin = lines.get(key, origins.get(key, "default"))
+    if origin == "default" or origin.startswith("--"):
+        return error
+    return UsageError(error.code, f"{origin}: {error.message}", do=error.do)
 
 
 def _readable(

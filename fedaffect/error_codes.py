@@ -13,7 +13,7 @@ CODES: dict[str, str] = {
     "E212": "a configuration value of the wrong type",
     "E213": "a configuration file that cannot be read",
     "E214": "a configuration file of a newer version",
-    "E215": "a data set on disk without --data-root",
+    "E215": "a data set on disk without --data-root, or --data-root without one",
     "E216": "--eval unseen without people to spare",
     "E220": "a mechanism without --eps, or --eps without a mechanism",
     "E221": "more clients than people under partition subject",

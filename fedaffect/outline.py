@@ -117,6 +117,12 @@ def _dataset(config: RunConfig) -> Dataset:
             f"--data {data.name} is not shipped",
             do="add --data-root DIR, its folder on disk",
         )
+    if data.root is not None and not dataset.info.needs_root:
+        raise UsageError(
+            "E215",
+            f"--data {data.name} reads no folder, --data-root {data.root} would be ignored",
+            do="name the data set of that folder with --data, or drop --data-root",
+        )
     return dataset
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from numbers import Integral, Real
 
 from fedaffect.errors import UsageError
 
@@ -40,11 +41,7 @@ def number(
     too_low = (above is not None and value <= above) or (at_least is not None and value < at_least)
     too_high = (below is not None and value >= below) or (at_most is not None and value > at_most)
     if too_low or too_high:
-        raise UsageError(
-            "E203",
-            f"{option} {text} is out of range: must be {bounds}",
-            do=zero_hint if too_low and zero_hint else f"give a value {bounds}",
-        )
+        raise _out_of_range(option, text, bounds, zero_hint if too_low else "")
     return value
 
 
@@ -56,18 +53,21 @@ def integer(
     Raises:
         UsageError: E201 not a plain integer; E202 not finite; E203 out of range.
     """
-    value = number(option, text, at_least=at_least, at_most=at_most)
+    value = _parse(option, text)
     if value != int(value) or (isinstance(text, str) and not re.fullmatch(r"[+-]?\d+", text)):
         raise UsageError("E201", f"{option} {text} is not a whole number", do="give digits only")
-    return int(text) if isinstance(text, (str, int)) else int(value)
+    whole = int(text) if isinstance(text, (str, Integral)) else int(value)
+    if (at_least is not None and whole < at_least) or (at_most is not None and whole > at_most):
+        raise _out_of_range(option, text, _bounds(None, at_least, None, at_most))
+    return whole
 
 
 def _parse(option: str, text: object) -> float:
-    if isinstance(text, bool) or not isinstance(text, (str, int, float)):
+    if isinstance(text, bool) or not isinstance(text, (str, Real)):
         raise UsageError("E201", f"{option} {text!r} is not a plain number", do="give digits only")
     if isinstance(text, str):
         if text.strip().lower().lstrip("+-") in _WORDS:
-            raise UsageError("E202", f"{option} must be a finite number, got {text}")
+            raise _not_finite(option, text)
         if not _NUMBER.fullmatch(text):
             raise UsageError(
                 "E201",
@@ -79,15 +79,29 @@ def _parse(option: str, text: object) -> float:
     except OverflowError:
         value = math.inf
     if not math.isfinite(value):
-        raise UsageError("E202", f"{option} must be a finite number, got {text}")
+        raise _not_finite(option, text)
     return value
+
+
+def _out_of_range(option: str, text: object, bounds: str, hint: str = "") -> UsageError:
+    return UsageError(
+        "E203",
+        f"{option} {text} is out of range: must be {bounds}",
+        do=hint or f"give a value {bounds}",
+    )
+
+
+def _not_finite(option: str, text: object) -> UsageError:
+    return UsageError(
+        "E202", f"{option} must be a finite number, got {text}", do="give digits only, as 5 or 0.5"
+    )
 
 
 def _bounds(
     above: float | None, at_least: float | None, below: float | None, at_most: float | None
 ) -> str:
     words = [
-        f"{sign} {bound:g}"
+        f"{sign} {bound}"
         for sign, bound in ((">", above), (">=", at_least), ("<", below), ("<=", at_most))
         if bound is not None
     ]

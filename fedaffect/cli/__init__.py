@@ -25,6 +25,7 @@ INTERRUPTED = 130
 def build_command() -> click.Command:
     """Return the command line; sub-commands import what they need when they run."""
     from fedaffect.cli import data, listing, report, simulate
+    from fedaffect.cli.plain import PlainCommand
 
     app = typer.Typer(
         help=HELP,
@@ -34,12 +35,12 @@ def build_command() -> click.Command:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     app.callback()(_options)
-    app.command(help=report.HELP)(report.report)
+    app.command(cls=PlainCommand, help=report.HELP)(report.report)
     app.add_typer(data.app, name="data")
-    app.command(name="list", help=listing.HELP)(listing.list_components)
+    app.command(name="list", cls=PlainCommand, help=listing.HELP)(listing.list_components)
     group = typer.main.get_command(app)
     assert isinstance(group, click.Group)
-    group.add_command(simulate.command())
+    group.commands = {"simulate": simulate.command(), **group.commands}
     return group
 
 
@@ -77,6 +78,9 @@ def run(arguments: list[str]) -> int:
         if debug:
             raise
         return _show(error, "--json" in arguments)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        return error.exit_code
     except click.UsageError as error:
         return _show(_usage(error), "--json" in arguments)
     except (KeyboardInterrupt, click.Abort):
@@ -120,12 +124,14 @@ def _usage(error: click.UsageError) -> FedaffectError:
     """Turn click's complaint into ours, with a suggestion for a misspelt option or command."""
     command = error.ctx.command_path if error.ctx else "fedaffect"
     do = f"{command} --help"
+    message = error.format_message()
     if isinstance(error, click.NoSuchOption) and error.ctx:
-        known = [name for p in error.ctx.command.params for name in p.opts if name.startswith("--")]
+        params = error.ctx.command.params
+        known = [o for p in params for o in (*p.opts, *p.secondary_opts) if o.startswith("--")]
         do = did_you_mean(error.option_name, known).split("known:")[0] + do
-    elif (
-        error.ctx and isinstance(error.ctx.command, click.Group) and "No such command" in str(error)
-    ):
-        name = str(error).split("'")[1]
+        message = f"{command} has no option {error.option_name}"
+    elif error.ctx and isinstance(error.ctx.command, click.Group) and "No such command" in message:
+        name = message.split("'")[1]
         do = did_you_mean(name, list(error.ctx.command.commands))
-    return FedaffectError("E200", error.format_message().rstrip("."), do)
+        message = f"{command} has no command {name!r}"
+    return FedaffectError("E200", message.rstrip("."), do)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fedaffect import registry
+from fedaffect.cli.plain import PlainCommand
 from fedaffect.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ app = typer.Typer(
     help="Known data sets, checks of a local copy, simulated samples.",
 )
 
-Name = Annotated[str, typer.Argument(help="Name of the data set (fedaffect data list).")]
+Name = Annotated[str, typer.Argument()]
 Root = Annotated[
     Path | None, typer.Option("--data-root", help="Folder with the files of the data set.")
 ]
@@ -36,7 +37,7 @@ _MODALITIES = ("wrist", "chest", "both")
 _MARKS = {"ok": "ok     ", "warning": "warning", "error": "error  "}
 
 
-@app.command("list")
+@app.command("list", cls=PlainCommand)
 def list_datasets(as_json: Json = False) -> None:
     """List the known data sets, and under which terms they come."""
     rows = [
@@ -53,13 +54,13 @@ def list_datasets(as_json: Json = False) -> None:
         typer.echo(f"{'':<16}{row['title']}; {row['signals']}")
 
 
-@app.command()
+@app.command(cls=PlainCommand)
 def check(
     name: Name, data_root: Root = None, modality: Modality = None, as_json: Json = False
 ) -> None:
-    """Read a whole copy and report on files, labels, rates, values and copies.
+    """Check a whole copy: files, labels, rates, values and copies.
 
-    Exits with 3 when there is an error.
+    NAME is a data set of fedaffect data list. Exits with 3 when there is an error.
     """
     from fedaffect.data.check import check_dataset
 
@@ -83,14 +84,17 @@ def check(
         raise typer.Exit(_EXIT_DATA)
 
 
-@app.command()
+@app.command(cls=PlainCommand)
 def make(
     name: Name,
     out: Annotated[Path, typer.Option(help="Folder to write to: absent or empty.")],
     seed: Annotated[int, typer.Option(min=0, help="Which simulated people.")] = 0,
     modality: Modality = None,
 ) -> None:
-    """Write a small data set of simulated people in the official layout of NAME."""
+    """Write simulated people to a folder, in the official layout of NAME.
+
+    NAME is a data set of fedaffect data list.
+    """
     dataset = _dataset(name, None)
     takes_modality = "modality" in inspect.signature(dataset.write_sample).parameters
     _check_modality(name, modality, ("wrist", "both") if takes_modality else ("wrist",))
@@ -150,7 +154,7 @@ def _count(items: list[Any], word: str) -> str:
     return f"{len(items)} {word}{'' if len(items) == 1 else 's'}"
 
 
-@app.command()
+@app.command(cls=PlainCommand)
 def partition(
     name: Name,
     data_root: Root = None,
@@ -166,7 +170,10 @@ def partition(
     plot: Annotated[Path | None, typer.Option(help="Draw the heat map into FILE.svg.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show who gets what: clients by person and clients by stress label."""
+    """Show who gets what: clients by person and by stress label.
+
+    NAME is a data set of fedaffect data list.
+    """
     from fedaffect.atomic_file import write_text_atomic
     from fedaffect.build import build
     from fedaffect.config_sources import resolve

@@ -6,12 +6,16 @@ from typing import Annotated
 
 import typer
 
-HELP = "Data sets, models, strategies, mechanisms, attacks, engines and error codes known here."
+HELP = """Names and error codes that this installation knows.
+
+KIND is data, partition, model, strategy, dp, attack, engine or codes; nothing lists all but codes.
+NAME is one code, such as E221.
+"""
 
 
 def list_components(
-    kind: Annotated[str, typer.Argument(help="data | partition | model | ... | codes")] = "",
-    name: Annotated[str, typer.Argument(help="One code, such as E221.")] = "",
+    kind: Annotated[str, typer.Argument()] = "",
+    name: Annotated[str, typer.Argument()] = "",
 ) -> None:
     """Print the names of one kind, or of all."""
     from fedaffect import registry
@@ -25,6 +29,8 @@ def list_components(
             ending = f"exit {code[1]}, {EXIT_CODES[int(code[1])]}" if code[0] == "E" else "warning"
             typer.echo(f"{code}  {CODES[code]} ({ending})")
         return
+    if name:
+        raise UsageError("E200", f"{name!r} is one argument too many", "fedaffect list --help")
     if kind and kind not in registry.KINDS:
         known = registry.did_you_mean(kind, [*registry.KINDS, "codes"])
         raise UsageError("E210", f"kind {kind!r} is not known", known)

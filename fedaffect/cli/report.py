@@ -7,11 +7,14 @@ from typing import Annotated
 
 import typer
 
-HELP = "Write report.html again from the record of a finished run."
+HELP = """Write report.html again from the record of a finished run.
+
+RUN is the folder of a run, or its id below runs/.
+"""
 
 
 def report(
-    run: Annotated[str, typer.Argument(help="Run folder, or the id of a run below runs/.")],
+    run: Annotated[str, typer.Argument()],
     out: Annotated[
         str,
         typer.Option(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fedaffect.cli.view import View
     from fedaffect.config import RunConfig
 
-HELP = "Train one model with simulated clients and measure what it leaks."
+HELP = "Train a model with simulated clients and measure what it leaks."
 EXAMPLES = """\b
 Examples:
   fedaffect simulate --clients 20 --dp gaussian --eps 5
