@@ -9,8 +9,8 @@ from typer.core import TyperCommand
 class PlainCommand(TyperCommand):
     """A command whose help keeps its square brackets; its text explains the arguments.
 
-    Typer escapes brackets for Rich (``\\[default: 0]``) even where Rich is switched off; Click's
-    own records do not.
+    Typer escapes brackets for Rich even where Rich is switched off; Click's own records do
+    not.
     """
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
