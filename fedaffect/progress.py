@@ -27,6 +27,3 @@ class Listener:
 
     def round_done(self, record: RoundRecord) -> None:
         """A round of the present training has ended."""
-
-    def warning(self, code: str, text: str) -> None:
-        """Something that the reader of the result must know."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
     from fedaffect.outline import Outline
     from fedaffect.record import Estimate, Forecast, RoundRecord, RunRecord
 
-HEADER = " round  clients     loss  stress bal.acc  own id head  id probe  eps so far   time"
+HEADER = " round clients    loss  stress bal.acc  own id head  id probe  eps so far  time"
+MAIN = "run"  # the training that the others are references of
+BAR = 36
 ROWS = 8  # rounds shown while animated
+WRAP = 11  # column at which the text of a plan line begins
 QUIET_ROUNDS = 10  # a reference says a line every so many rounds
 
 
@@ -53,7 +57,16 @@ class View(Listener):
     def say(self, line: str = "") -> None:
         """Print one line, unless quiet."""
         if not self.quiet:
-            self.console.print(Text(line))
+            self._print(line)
+
+    def _print(self, line: str) -> None:
+        """Print ``line``; a terminal gets it wrapped between words, under its own indent."""
+        if self.console.is_terminal and len(line) > self.console.width:
+            indent = " " * (WRAP if line.startswith((" ", "!")) else 0)
+            line = textwrap.fill(
+                line, self.console.width, subsequent_indent=indent, break_on_hyphens=False
+            )
+        self.console.print(Text(line))
 
     def begin(self) -> None:
         """Say that work has begun, before anything heavy is imported."""
@@ -96,7 +109,7 @@ class View(Listener):
         self.name, self.total, self.done = name, rounds, 0
         self.started = time.perf_counter()
         self.text = name
-        if name == "run":
+        if name == MAIN:
             self.say()
             self.rows = [] if self.animated else self.rows
             if not self.live:
@@ -107,7 +120,7 @@ class View(Listener):
     def round_done(self, record: RoundRecord) -> None:
         """Show one round."""
         self.done += 1
-        if self.name == "run":
+        if self.name == MAIN:
             line = round_line(record)
             self.rows.append(line)
             if not self.live:
@@ -115,13 +128,9 @@ class View(Listener):
         elif not self.live and self.done % QUIET_ROUNDS == 0:
             self.say(f"      {self.name}: round {self.done}/{self.total}")
         for trouble in record.rejected:
-            self.console.print(Text(f"! round {record.round}: {trouble}"))
+            self._print(f"! round {record.round}: {trouble}")
         if self.live:
             self._draw()
-
-    def warning(self, code: str, text: str) -> None:
-        """Print a warning."""
-        self.console.print(Text(f"! {code}  {text}", style="yellow"))
 
     def origins(self, config: RunConfig, origins: dict[str, str]) -> None:
         """Print every value with where it came from."""
@@ -136,19 +145,25 @@ class View(Listener):
     def result(self, record: RunRecord) -> None:
         """Print the result of a finished run."""
         for line in result_lines(record):
-            self.console.print(Text(line))
+            self._print(line)
 
     def _draw(self) -> None:
         """Redraw the last rounds and the bar."""
         assert self.live is not None
-        elapsed = time.perf_counter() - self.started
-        left = elapsed / self.done * (self.total - self.done) if self.done else None
-        width = 40
-        full = int(width * self.done / self.total) if self.total else 0
-        tail = f"   about {left:.0f} s left" if left is not None else ""
-        bar = f" {'=' * full}{'-' * (width - full)} {self.done}/{self.total}{tail}   {self.text}"
-        shown = [HEADER, *self.rows[-ROWS:]] if self.rows or self.name == "run" else []
-        self.live.update(Group(*map(Text, [*shown, bar])))
+        shown = [HEADER, *self.rows[-ROWS:]] if self.rows else []
+        if self.done < self.total:
+            full = BAR * self.done // self.total
+            elapsed = time.perf_counter() - self.started
+            left = (
+                f"  {elapsed / self.done * (self.total - self.done):.0f} s left"
+                if self.done
+                else ""
+            )
+            bar = f" {'=' * full}{'-' * (BAR - full)} {self.done}/{self.total}{left}"
+            shown.append(bar if self.name == MAIN else f"{bar}  {self.name}")
+        else:
+            shown.append(f"  ... {self.text}")
+        self.live.update(Group(*map(Text, shown)))
 
 
 def plan_lines(outline: Outline, forecast: Forecast, folder: str | None) -> list[str]:
@@ -185,7 +200,7 @@ def plan_lines(outline: Outline, forecast: Forecast, folder: str | None) -> list
         f"           noise is as long as the signal at {forecast.break_even_clients:,.0f} clients; "
         f"with {forecast.clients_per_round:g} it is {forecast.noise_to_signal:.1f} times the signal"
     )
-    return lines + [f"! W112  {sentence}" for sentence in forecast.sentences]
+    return lines + [f"! W112     {sentence}" for sentence in forecast.sentences]
 
 
 def round_line(r: RoundRecord) -> str:
@@ -193,9 +208,9 @@ def round_line(r: RoundRecord) -> str:
     answered = "secret" if r.clients is None else f"{r.clients}/{r.clients_planned}"
     stress = _share(r.stress_balanced_accuracy)
     return (
-        f" {r.round:5}  {answered:>7}  {_number(r.loss):>7}  {stress:>14}"
+        f" {r.round:5} {answered:>7} {_number(r.loss):>7}  {stress:>14}"
         f"  {_share(r.identity_own_head):>11}  {_share(r.identity_probe):>8}"
-        f"  {_number(r.eps_spent):>10}  {r.seconds:4.1f}s"
+        f"  {_number(r.eps_spent):>10}  {r.seconds:3.1f}s"
     )
 
 
@@ -208,27 +223,28 @@ def result_lines(record: RunRecord) -> list[str]:
     known = [(name, figures) for name, figures in refs if figures is not None]
     lines = [
         "",
-        f"Result   {synthetic}95 % intervals over people; stress on {people}, "
-        "identity on held-out blocks",
-        f"  {'':26}{'this run':22}{'chance':9}" + "".join(f"{name:12}" for name, _ in known),
+        f"Result   {synthetic}95 % intervals over people",
+        f"         stress on {people}, identity on held-out blocks of seen people",
+        f"  {'':25}{'this run':21}{'chance':8}" + "".join(f"{name:11}" for name, _ in known),
     ]
     rows: list[tuple[str, Any]] = [
-        ("stress balanced accuracy", lambda x: x.stress_balanced_accuracy),
+        ("stress balanced acc.", lambda x: x.stress_balanced_accuracy),
         ("stress accuracy", lambda x: x.stress_accuracy),
         ("stress macro-F1", lambda x: x.stress_macro_f1),
         ("identity, own head", lambda x: x.identity_own_head),
         ("identity, new attacker", lambda x: x.identity_strongest),
     ]
     for label, get in rows:
-        beside = "".join(f"{_share(get(x).value):12}" for _, x in known)
-        mark = "<- use this" if label.endswith("attacker") else ""
-        lines.append(f"  {label:26}{_interval(get(f)):22}{_share(get(f).chance):9}{beside}{mark}")
+        beside = "".join(f"{_share(get(x).value):11}" for _, x in known)
+        mark = "<- this" if label.endswith("attacker") else ""
+        lines.append(f"  {label:25}{_interval(get(f)):21}{_share(get(f).chance):8}{beside}{mark}")
     attackers = ", ".join(f"{n} {_share(e.value)}" for n, e in f.identity_attacks.items())
     raw = _share(f.raw_features_attack.value)
     lines += [f"  attackers: {attackers}; on the raw features: {raw}", ""]
     lines.append(f"Privacy  {record.privacy['status']}: {record.privacy['sentence']}")
     lines += [f"         {detail}" for detail in record.privacy["details"]]
-    lines += ["", *(f"! {w}" for w in record.warnings if not w.startswith("W112")), ""]
+    told = [w.partition(" ") for w in record.warnings if not w.startswith("W112")]
+    lines += ["", *(f"! {code}     {text}" for code, _, text in told), ""]
     lines.append(f"Files    {record.folder}   report: {record.folder}/report.html")
     return lines
 
