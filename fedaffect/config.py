@@ -142,7 +142,7 @@ class FederationConfig(_Section):
     lr: float = 0.1
     momentum: float = 0.9
     optimizer: Literal["sgd", "adam"] = "sgd"
-    max_grad_norm: float = 1.0
+    max_grad_norm: float | Literal["none"] = 1.0
 
     @field_validator("clients", mode="before")
     @classmethod
@@ -176,8 +176,11 @@ class FederationConfig(_Section):
 
     @field_validator("max_grad_norm", mode="before")
     @classmethod
-    def _max_grad_norm(cls, value: object) -> float:
-        return require.number("federation.max_grad_norm", value, above=0)
+    def _max_grad_norm(cls, value: object) -> float | str:
+        if value == "none":
+            return "none"
+        hint = "for no bound give none"
+        return require.number("federation.max_grad_norm", value, above=0, zero_hint=hint)
 
     @field_validator("strategy")
     @classmethod

@@ -39,7 +39,7 @@ def client_side(experiment: Experiment) -> ClientSide:
         lr=f.lr,
         momentum=f.momentum,
         optimizer=f.optimizer,
-        max_grad_norm=f.max_grad_norm,
+        max_grad_norm=None if isinstance(f.max_grad_norm, str) else f.max_grad_norm,
     )
     return ClientSide(
         experiment.factory,
@@ -93,22 +93,20 @@ class Site:
         trainer = self._trainer(fold)
         start = torch.as_tensor(params).to(trainer.dtype)
         done: list[int] = []
-        rows: list[np.ndarray] = []
+        updates = np.empty((len(client_ids), self.layout.size), dtype=start.numpy().dtype)
         losses: list[float] = []
         failed: dict[int, str] = {}
         for client_id in client_ids:
             try:
                 data = self._clients[fold][client_id]
                 update, loss = trainer.train(start, data, fold, server_round)
-                clipped = self.side.mechanism.on_client(update.double().numpy())
+                updates[len(done)] = self.side.mechanism.on_client(update.double().numpy())
             except (ArithmeticError, KeyError, RuntimeError, ValueError, MemoryError) as error:
                 failed[client_id] = f"{type(error).__name__}: {error}"[:200]
                 continue
             done.append(client_id)
-            rows.append(clipped.astype(update.numpy().dtype))
             losses.append(loss)
-        empty = np.empty((0, self.layout.size))
-        return TrainReply(tuple(done), np.stack(rows) if rows else empty, tuple(losses), failed)
+        return TrainReply(tuple(done), updates[: len(done)], tuple(losses), failed)
 
     def _trainer(self, fold: int) -> Trainer:
         if fold not in self._trainers:
