@@ -9,10 +9,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from fedaffect.atomic_file import write_text_atomic
+from fedaffect.code_digest import code_digest
 from fedaffect.config import RunConfig
 from fedaffect.home import private_folder, state_home
 from fedaffect.record import Figures
-from fedaffect.version import __version__
 
 WHERE_NOT_WHAT = {"run": {"engine", "workers", "ray_address", "out", "reference"}}
 
@@ -41,7 +41,7 @@ def key_of(config: RunConfig, fingerprint: str) -> str:
     content = [
         config.model_dump(mode="json", exclude=WHERE_NOT_WHAT),
         fingerprint,
-        __version__,
+        code_digest(),
     ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fedaffect.data.pickle_builtins import SetMembers, call_builtin
 from fedaffect.data.pickle_opcodes import GLOBALS
 from fedaffect.data.pickle_stream import OpcodeStream, kind_of, shown
 from fedaffect.data.pickle_values import LazyArray, LocatedText
@@ -47,7 +48,7 @@ def find_global(names: object, stream: OpcodeStream) -> Global:
     """Return the stand-in for ``names``, a pair (module, name).
 
     Raises:
-        DataError: E314 it is not one of the names that arrays need.
+        DataError: E314 it is not one of the names that data need.
     """
     match names:
         case (str(module), str(name)):
@@ -57,27 +58,24 @@ def find_global(names: object, stream: OpcodeStream) -> Global:
     raise stream.error("E316", "a global without a name")
 
 
-def call(function: object, arguments: object, stream: OpcodeStream) -> object:
+def call(function: object, arguments: object, members: SetMembers) -> object:
     """Return what calling ``function`` would describe; nothing is called.
 
     Raises:
-        DataError: E316 not such a call; E317 an array that cannot be read.
+        DataError: E316 not such a call; E317 an array that cannot be read; E318 a set too large.
     """
+    stream = members.stream
     if isinstance(function, Global) and isinstance(arguments, tuple):
         match function.meaning, arguments:
             case "reconstruct", (Global("ndarray"), (0,), "b"):
                 return ArrayShell()
             case "dtype", (str(code), *_):
                 return DtypeShell(code)
-            case "encode", (str() | LocatedText() as text, "latin1"):
-                return text
-            case "empty bytes", ():
-                return ""
             case "scalar", (dtype, data):
-                return _array(data, dtype, (), False, stream).read().item()
+                return _array(data, dtype, (), False, stream).read()[()]
             case "frombuffer", (data, dtype, shape, "C" | "F" as order):
                 return _array(data, dtype, shape, order == "F", stream)
-        raise stream.error("E316", f"{function.meaning} is called in an unknown way")
+        return call_builtin(function.meaning, arguments, members)
     raise stream.error("E316", f"{kind_of(function)} is called")
 
 
@@ -101,7 +99,7 @@ def build(target: object, state: object, stream: OpcodeStream) -> None:
 def _array(
     data: object, dtype: object, shape: object, fortran: bool, stream: OpcodeStream
 ) -> LazyArray:
-    if not isinstance(data, (str, LocatedText)):
+    if not isinstance(data, (str, bytes, bytearray, LocatedText)):
         raise stream.error("E317", f"an array whose contents are {kind_of(data)}")
     if not isinstance(dtype, DtypeShell):
         raise stream.error("E316", f"an array whose dtype is {kind_of(dtype)}")

@@ -1,7 +1,7 @@
 """The opcodes of pickle, protocols 0 to 5, that data need; one table line each.
 
 Source: the format as the standard library's ``pickletools`` documents it. What is missing from
-``KNOWN`` is refused: extensions, persistent ids, out-of-band buffers, sets, and making objects.
+``KNOWN`` is refused: extensions, persistent ids, out-of-band buffers, and making objects.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from typing import Final
 
 # Opcode byte -> (name, how its argument is written). Arguments: "" none; a struct format of a
 # fixed size; "line" one line of text; "names" two lines (module, name); "<count format>:<coding>"
-# a counted string; "line:<coding>" a string up to the newline.
+# a counted string; "line:<coding>" a string up to the newline. A string is text unless "=bytes" or
+# "=bytearray" follows its coding; Python 2's strings, which may be either, are text.
 KNOWN: Final[dict[int, tuple[str, str]]] = {
     0x80: ("PROTO", "<B"),
     0x95: ("FRAME", "<Q"),
@@ -43,10 +44,10 @@ KNOWN: Final[dict[int, tuple[str, str]]] = {
     ord("S"): ("STRING", "line:escape"),
     ord("T"): ("BINSTRING", "<i:raw"),
     ord("U"): ("SHORT_BINSTRING", "<B:raw"),
-    ord("B"): ("BINBYTES", "<I:raw"),
-    ord("C"): ("SHORT_BINBYTES", "<B:raw"),
-    0x8E: ("BINBYTES8", "<Q:raw"),
-    0x96: ("BYTEARRAY8", "<Q:raw"),
+    ord("B"): ("BINBYTES", "<I:raw=bytes"),
+    ord("C"): ("SHORT_BINBYTES", "<B:raw=bytes"),
+    0x8E: ("BINBYTES8", "<Q:raw=bytes"),
+    0x96: ("BYTEARRAY8", "<Q:raw=bytearray"),
     ord("V"): ("UNICODE", "line:raw_unicode"),
     0x8C: ("SHORT_BINUNICODE", "<B:utf8"),
     ord("X"): ("BINUNICODE", "<I:utf8"),
@@ -65,7 +66,10 @@ KNOWN: Final[dict[int, tuple[str, str]]] = {
     ord("d"): ("DICT", ""),
     ord("s"): ("SETITEM", ""),
     ord("u"): ("SETITEMS", ""),
-    # Arrays are announced by a global, called (inertly) and filled.
+    0x8F: ("EMPTY_SET", ""),
+    0x90: ("ADDITEMS", ""),
+    0x91: ("FROZENSET", ""),
+    # Arrays, and what has no opcode, are announced by a global, called (inertly) and filled.
     ord("c"): ("GLOBAL", "names"),
     ord("i"): ("INST", "names"),
     0x93: ("STACK_GLOBAL", ""),
@@ -83,9 +87,6 @@ REFUSED: Final[dict[int, str]] = {
     0x83: "EXT2",
     0x84: "EXT4",
     0x8B: "LONG4",
-    0x8F: "EMPTY_SET",
-    0x90: "ADDITEMS",
-    0x91: "FROZENSET",
     0x97: "NEXT_BUFFER",
     0x98: "READONLY_BUFFER",
 }
@@ -101,6 +102,9 @@ GLOBALS: Final[dict[tuple[str, str], str]] = {
     ("numpy", "ndarray"): "ndarray",
     ("numpy", "dtype"): "dtype",
     ("_codecs", "encode"): "encode",
-    ("__builtin__", "bytes"): "empty bytes",
-    ("builtins", "bytes"): "empty bytes",
+    **{
+        (module, name): name
+        for module in ("__builtin__", "builtins")
+        for name in ("bytes", "bytearray", "complex", "frozenset", "set")
+    },
 }

@@ -1,8 +1,8 @@
 """A pickle reader that can only make data: no class is imported, nothing is called.
 
 Reads protocols 0 to 5 as Python 2 and Python 3 write them. The result holds dicts, lists, tuples,
-strings, numbers, ``None`` and :class:`~fedaffect.data.pickle_values.LazyArray`; everything else
-is an error that names the byte where it was met.
+sets, strings, bytes, numbers, ``None`` and :class:`~fedaffect.data.pickle_values.LazyArray`;
+everything else is an error that names the byte where it was met.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ import os
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+
 from fedaffect.data.pickle_arrays import ArrayShell, build, call, find_global
+from fedaffect.data.pickle_builtins import SetMembers
 from fedaffect.data.pickle_stream import OpcodeStream, kind_of
 from fedaffect.data.pickle_values import LazyArray, LocatedText, MappedFile
 from fedaffect.errors import DataError
@@ -29,6 +32,9 @@ _NOT_PICKLE = (
     (b"\x89HDF", "is an HDF5 file"),
     (b"version https://git-lfs", "is a Git LFS pointer"),
 )
+_SCALARS = (str, bytes, bytearray, int, float, complex, np.generic)
+_KEYS = (str, bytes, int, np.integer, np.bool_)
+_FINISHED = (*_SCALARS, set, frozenset, LazyArray)
 _T = TypeVar("_T")
 
 
@@ -37,7 +43,8 @@ def load_pickle(
 ) -> object:
     """Read the data in the pickle ``path``; arrays stay in the file until they are asked for.
 
-    Byte strings, and so all strings of Python 2, are read as Latin-1 text.
+    What is read equals what ``pickle.load(file, encoding="latin1")`` gives: the strings of Python 2
+    are read as Latin-1 text, bytes of Python 3 as bytes.
 
     Args:
         path: The file.
@@ -45,7 +52,7 @@ def load_pickle(
         max_opcodes: Most instructions that are followed.
 
     Returns:
-        Dicts, lists, tuples, strings, numbers, ``None`` and ``LazyArray``.
+        Dicts, lists, tuples, sets, strings, bytes, numbers, ``None`` and ``LazyArray``.
 
     Raises:
         DataError: E310 unreadable; E311 too large; E312 not a pickle; E313 truncated; E314 asks
@@ -85,6 +92,7 @@ class _Machine:
 
     def __init__(self, stream: OpcodeStream, max_opcodes: int) -> None:
         self.stream = stream
+        self.members = SetMembers(stream)
         self.max_opcodes = max_opcodes
         self.stack: list[object] = []
         self.below: list[list[object]] = []  # the stacks under each open mark
@@ -132,6 +140,13 @@ class _Machine:
             case "APPEND" | "APPENDS":
                 items = [self._pop()] if name == "APPEND" else self._pop_mark()
                 self._top(list).extend(items)
+            case "EMPTY_SET":
+                self._push(set())
+            case "ADDITEMS":
+                items = self._pop_mark()
+                self._top(set).update(self.members.checked(items))
+            case "FROZENSET":
+                self._push(frozenset(self.members.checked(self._pop_mark())))
             case "EMPTY_DICT":
                 self._push({})
             case "DICT":
@@ -152,7 +167,7 @@ class _Machine:
                 self._push(find_global((module, attribute), self.stream))
             case "REDUCE":
                 arguments, function = self._pop(), self._pop()
-                self._push(call(function, arguments, self.stream))
+                self._push(call(function, arguments, self.members))
             case "BUILD":
                 state = self._pop()
                 build(self._top(object), state, self.stream)
@@ -197,7 +212,7 @@ class _Machine:
         if len(items) % 2:
             raise self.stream.error("E316", "a key without a value")
         for key, value in zip(items[::2], items[1::2], strict=True):
-            if not isinstance(key, (str, int)):
+            if not isinstance(key, _KEYS):
                 raise self.stream.error("E316", f"{kind_of(key)} as a key of a dict")
             target[key] = value
         return target
@@ -205,10 +220,10 @@ class _Machine:
 
 def _plain(value: object, file: MappedFile) -> object:
     """Return ``value`` with stand-ins replaced by what they hold; what holds no data is refused."""
-    done: dict[int, object] = {}
+    done: dict[int | LocatedText, object] = {}
 
     def walk(value: object, depth: int) -> object:
-        if value is None or isinstance(value, (str, int, float, LazyArray)):
+        if value is None or isinstance(value, _FINISHED):
             return value
         if isinstance(value, ArrayShell) and value.array is not None:
             return value.array
@@ -216,16 +231,18 @@ def _plain(value: object, file: MappedFile) -> object:
             raise file.error("E316", f"{kind_of(value)} is left over; it is no data")
         if depth >= MAX_DEPTH:
             raise file.error("E318", f"nested deeper than {MAX_DEPTH} levels, or in itself")
-        if id(value) not in done:
+        # The same place read as the same kind is decoded once, however often it is asked for.
+        key = value if isinstance(value, LocatedText) else id(value)
+        if key not in done:
             below = depth + 1
             if isinstance(value, dict):
-                done[id(value)] = {key: walk(item, below) for key, item in value.items()}
+                done[key] = {name: walk(item, below) for name, item in value.items()}
             elif isinstance(value, list):
-                done[id(value)] = [walk(item, below) for item in value]
+                done[key] = [walk(item, below) for item in value]
             elif isinstance(value, tuple):
-                done[id(value)] = tuple(walk(item, below) for item in value)
+                done[key] = tuple(walk(item, below) for item in value)
             else:
-                done[id(value)] = value.text()
-        return done[id(value)]
+                done[key] = value.value()
+        return done[key]
 
     return walk(value, 0)

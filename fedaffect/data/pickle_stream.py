@@ -11,6 +11,11 @@ from fedaffect.errors import DataError
 
 EAGER_TEXT_BYTES = 1024
 LONGEST_LINE_BYTES = 256
+_HOLDS: dict[str, type[str] | type[bytes] | type[bytearray]] = {
+    "": str,
+    "bytes": bytes,
+    "bytearray": bytearray,
+}
 _INTEGER = re.compile(rb"[+-]?[0-9]{1,20}L?")
 _FLOAT = re.compile(rb"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?|[+-]?(inf|nan)")
 
@@ -117,6 +122,7 @@ class OpcodeStream:
             start, stop = start + 1, stop - 1
         return self._text(start, stop, coding)
 
-    def _text(self, start: int, stop: int, coding: str) -> str | LocatedText:
-        text = LocatedText(self.file, start, stop, coding)
-        return text.text() if len(text) <= EAGER_TEXT_BYTES else text
+    def _text(self, start: int, stop: int, kind: str) -> str | bytes | bytearray | LocatedText:
+        coding, _, holds = kind.partition("=")
+        text = LocatedText(self.file, start, stop, coding, _HOLDS[holds])
+        return text.value() if len(text) <= EAGER_TEXT_BYTES else text

@@ -67,14 +67,15 @@ class MappedFile:
         )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class LocatedText:
-    """A string at bytes ``[start, stop)`` of a file, still encoded."""
+    """A string at bytes ``[start, stop)`` of a file, still encoded; it holds text or bytes."""
 
     file: MappedFile
     start: int
     stop: int
     coding: str
+    holds: type[str] | type[bytes] | type[bytearray] = str
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -100,8 +101,8 @@ class LocatedText:
                 "E316", f"the string at byte {self.start} is not valid {self.coding} text"
             ) from None
 
-    def text(self) -> str:
-        """Return the string; bytes and Python 2 strings are read as Latin-1.
+    def value(self) -> str | bytes | bytearray:
+        """Return what the string holds; strings of Python 2 are read as Latin-1 text.
 
         Raises:
             DataError: E316 not decodable; E318 longer than any text that belongs here.
@@ -110,6 +111,8 @@ class LocatedText:
             raise self.file.error(
                 "E318", f"a text of {len(self)} bytes at byte {self.start} is not data"
             )
+        if self.holds is not str:
+            return self.holds(b"".join(self.pieces()))
         if self.coding in _INCREMENTAL:
             try:
                 return self.file.data[self.start : self.stop].decode(_INCREMENTAL[self.coding])
@@ -128,14 +131,14 @@ class LazyArray:
         shape: Shape of the array.
         dtype: Boolean, integer or floating type, in the file's byte order.
         fortran: Whether the first axis varies fastest.
-        data: Where the bytes are; short ones are held as Latin-1 text.
+        data: Where the bytes are; short ones are held, those of Python 2 as Latin-1 text.
         file: The file, for messages.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype
     fortran: bool
-    data: LocatedText | str
+    data: LocatedText | str | bytes | bytearray
     file: MappedFile
 
     @property
@@ -178,6 +181,8 @@ class LazyArray:
     def _pieces(self) -> Iterator[bytes]:
         if isinstance(self.data, LocatedText):
             return self.data.pieces()
+        if not isinstance(self.data, str):
+            return iter([bytes(self.data)])
         try:
             return iter([self.data.encode("latin-1")])
         except UnicodeError:

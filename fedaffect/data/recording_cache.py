@@ -11,14 +11,14 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from fedaffect.atomic_file import write_bytes_atomic
 from fedaffect.data.schema import FileEntry
-from fedaffect.errors import DataError
+from fedaffect.errors import DataError, StorageError
 from fedaffect.home import private_folder, state_home
 
 FORMAT = 1
@@ -67,7 +67,7 @@ def cached_arrays(
             "E319", f"{relative} changed while it was being read", do="start again when it rests"
         )
     manifest = json.dumps({**known, "sha256": sha256, "arrays": _digest(arrays)})
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(StorageError):
         _store(path, arrays, {"manifest": manifest})
     return arrays, FileEntry(relative, before.st_size, sha256)
 
@@ -110,17 +110,7 @@ def _store(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str]) 
     """Write ``path``, whole or not at all."""
     from safetensors.numpy import save
 
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")  # mode 0600
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(save(arrays, metadata))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+    write_bytes_atomic(path, save(arrays, metadata))
 
 
 def _load(

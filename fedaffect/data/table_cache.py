@@ -9,17 +9,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fedaffect.atomic_file import write_bytes_atomic
+from fedaffect.code_digest import code_digest
 from fedaffect.data.schema import FileEntry, WindowTable
+from fedaffect.errors import StorageError
 from fedaffect.home import private_folder, state_home
 
 _ARRAYS = ("features", "stress", "subject", "recording", "condition", "start_s")
@@ -39,25 +39,16 @@ def cached_table(key: Mapping[str, object], make: Callable[[], WindowTable]) -> 
     Raises:
         StorageError: E810 the state folder cannot be made.
     """
-    text = json.dumps([_code_digest(), dict(key)], sort_keys=True, default=str)
+    text = json.dumps([code_digest("data"), dict(key)], sort_keys=True, default=str)
     name = hashlib.sha256(text.encode()).hexdigest()
     folder = private_folder(private_folder(state_home() / "cache") / "windows")
     path = folder / f"{name}.safetensors"
     table = _read(path)
     if table is None:
         table = make()
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(StorageError):
             _write(path, table)
     return table
-
-
-@cache
-def _code_digest() -> str:
-    """Return a hex SHA-256 over the modules that make tables: changed code, other tables."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
 
 
 def _write(path: Path, table: WindowTable) -> None:
@@ -69,17 +60,7 @@ def _write(path: Path, table: WindowTable) -> None:
     header |= {"files": [asdict(f) for f in table.files], "conditions": [*table.conditions.items()]}
     text = json.dumps(header)
     metadata = {"table": text, "sha256": _digest(text, arrays)}
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")  # mode 0600
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(save(arrays, metadata))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+    write_bytes_atomic(path, save(arrays, metadata))
 
 
 def _read(path: Path) -> WindowTable | None:

@@ -7,6 +7,7 @@ import secrets
 import stat
 from pathlib import Path
 
+from fedaffect.atomic_file import fsync_folder
 from fedaffect.errors import PrivacyError
 
 KEY_BYTES = 32
@@ -59,15 +60,6 @@ def _read(path: Path) -> bytes:
     if len(key) != KEY_BYTES:
         raise _refused(path, f"does not hold {KEY_BYTES} bytes")
     return key
-
-
-def fsync_folder(folder: Path) -> None:
-    """Make the names of new files in ``folder`` last through a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _refused(path: Path, why: str, do: str = "") -> PrivacyError:

@@ -18,10 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from fedaffect.atomic_file import fsync_folder
 from fedaffect.errors import PrivacyError
 from fedaffect.home import private_folder
 from fedaffect.privacy.base import NoiseKey, ReleasePlan
-from fedaffect.privacy.keyfile import fsync_folder
 from fedaffect.privacy.mechanisms.central import CentralNoise
 
 State = Literal["intent", "released"]
