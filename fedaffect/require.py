@@ -9,6 +9,7 @@ from numbers import Integral, Real
 from fedaffect.errors import UsageError
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+LONGEST = 400  # characters of a number
 _WORDS = {"nan", "inf", "infinity"}
 
 
@@ -68,10 +69,10 @@ def _parse(option: str, text: object) -> float:
     if isinstance(text, str):
         if text.strip().lower().lstrip("+-") in _WORDS:
             raise _not_finite(option, text)
-        if not _NUMBER.fullmatch(text):
+        if len(text) > LONGEST or not _NUMBER.fullmatch(text):
             raise UsageError(
                 "E201",
-                f"{option} {text!r} is not a plain number",
+                f"{option} {text[:LONGEST]!r} is not a plain number",
                 do="give digits only, as 5 or 0.5",
             )
     try:
