@@ -101,12 +101,13 @@ def resolve(
     for key, value in values.items():
         section, _, name = key.partition(".")
         nested.setdefault(section, {})[name] = value
+    places = origins | {key: line for key, line in lines.items() if origins[key] == str(file)}
     try:
         return RunConfig.model_validate(nested), origins
     except ValidationError as error:
-        raise _readable(error, origins, lines) from None
+        raise _readable(error, places) from None
     except UsageError as error:
-        raise _with_place(error, origins, lines) from None
+        raise _with_place(error, places) from None
 
 
 def _strategy_with_mu(text: str) -> dict[str, Any]:
@@ -207,26 +208,22 @@ def _unknown_key(what: str, key: str) -> UsageError:
     return UsageError("E211", f"{what} {key!r} is not known", do=did_you_mean(key, known))
 
 
-def _with_place(
-    error: UsageError, origins: Mapping[str, str], lines: Mapping[str, str]
-) -> UsageError:
+def _with_place(error: UsageError, places: Mapping[str, str]) -> UsageError:
     """Say where the option came from that ``error`` begins with, unless it was typed as a flag."""
     option = error.message.partition(" ")[0]
     key = FLAGS.get(option.removeprefix("--").replace("-", "_"), option)
-    origin = lines.get(key, origins.get(key, "default"))
-    if origin == "default" or origin.startswith("--"):
+    place = places.get(key, "default")
+    if place == "default" or place.startswith("--"):
         return error
-    return UsageError(error.code, f"{origin}: {error.message}", do=error.do)
+    return UsageError(error.code, f"{place}: {error.message}", do=error.do)
 
 
-def _readable(
-    error: ValidationError, origins: Mapping[str, str], lines: Mapping[str, str]
-) -> UsageError:
+def _readable(error: ValidationError, places: Mapping[str, str]) -> UsageError:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
-    origin = origins.get(key, "")
-    place = lines.get(key, origin if origin.startswith("--") else "")
-    text = first["msg"].replace("Input should be", "should be")
-    where = f"{place}: " if place and not place.startswith("--") else ""
-    name = place if place.startswith("--") else key
+    place = places.get(key, "default")
+    text = first["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
+    typed = place.startswith("--")
+    where = "" if typed or place == "default" else f"{place}: "
+    name = place if typed else key
     return UsageError("E212", f"{where}{name} {first.get('input')!r}: {text}", do="see --help")

@@ -33,7 +33,8 @@ def test_other_names_are_other_streams(seed: int, one: list[str], other: list[st
 
 
 def test_numbers_are_not_their_digits_and_order_matters() -> None:
-    keys = {stream_key(0, *n) for n in [(1,), ("1",), (1, 2), (2, 1), ("1", 2), (12,), (1, "2")]}
+    names: list[list[str | int]] = [[1], ["1"], [1, 2], [2, 1], ["1", 2], [12], [1, "2"]]
+    keys = {stream_key(0, *n) for n in names}
     assert len(keys) == 7
 
 
@@ -60,5 +61,5 @@ def test_torch_takes_every_seed(seed: int) -> None:
 
 def test_streams_of_neighbours_do_not_correlate() -> None:
     draws = np.stack([generator(0, "client", i).standard_normal(4000) for i in range(20)])
-    off = np.corrcoef(draws)[np.triu_indices(20, 1)]
+    off = np.asarray(np.corrcoef(draws))[np.triu_indices(20, 1)]
     assert np.abs(off).max() == pytest.approx(0, abs=5 / np.sqrt(4000))
