@@ -1,0 +1,118 @@
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fedaffect.errors import ClientsLostError
+from fedaffect.privacy.noise import SecretNoiseKey, TestNoiseKey
+from fedaffect.server.rounds import assign
+from fedaffect.server.sampling import Sampler
+
+sizes = st.integers(1, 40)
+names = st.tuples(st.integers(0, 10**6), st.integers(0, 3), st.integers(1, 500))
+
+
+@given(sizes, names)
+def test_full_is_everyone(clients: int, name: tuple[int, int, int]) -> None:
+    seed, fold, server_round = name
+    sampler = Sampler("full", clients, 1.0, seed)
+    assert sampler.draw(clients, fold, server_round, 1, None) == list(range(clients))
+
+
+@given(sizes, st.data(), names)
+def test_fixed_is_n_different_clients(
+    clients: int, data: st.DataObject, name: tuple[int, int, int]
+) -> None:
+    seed, fold, server_round = name
+    n = data.draw(st.integers(1, clients))
+    sampler = Sampler("fixed", n, n / clients, seed)
+    drawn = sampler.draw(clients, fold, server_round, 1, None)
+    assert drawn == sorted(set(drawn))
+    assert len(drawn) == n and set(drawn) <= set(range(clients))
+    assert drawn == sampler.draw(clients, fold, server_round, 99, None)
+
+
+@given(sizes, st.floats(0.01, 1), names)
+def test_poisson_is_a_subset_that_grows_with_the_rate(
+    clients: int, q: float, name: tuple[int, int, int]
+) -> None:
+    seed, fold, server_round = name
+
+    def draw(rate: float) -> set[int]:
+        return set(Sampler("poisson", 1, rate, seed).draw(clients, fold, server_round, 1, None))
+
+    assert draw(q / 2) <= draw(q) <= set(range(clients)) == draw(1.0)
+
+
+@pytest.mark.parametrize(("kind", "rate"), [("fixed", 0.25), ("poisson", 0.25)])
+def test_every_client_is_drawn_at_the_rate_and_rounds_are_independent(
+    kind: str, rate: float
+) -> None:
+    clients, rounds = 12, 2000
+    sampler = Sampler(kind, 3, rate, 0)  # type: ignore[arg-type]
+    taken = np.zeros((rounds, clients))
+    for r in range(rounds):
+        taken[r, sampler.draw(clients, 0, r + 1, r + 1, None)] = 1
+    # five standard deviations of a binomial share
+    assert np.abs(taken.mean(0) - rate).max() < 5 * np.sqrt(rate * (1 - rate) / rounds)
+    followed = (taken[1:] * taken[:-1]).mean(0)
+    assert np.abs(followed - rate**2).max() < 5 * np.sqrt(rate**2 / rounds)
+    variance = taken.sum(1).var()
+    if kind == "fixed":
+        assert variance == 0
+    else:
+        assert variance == pytest.approx(clients * rate * (1 - rate), rel=0.2)
+
+
+def test_amplifying_draw_comes_from_the_secret_alone() -> None:
+    def drawn(key: SecretNoiseKey | TestNoiseKey, seed: int, run: str, release: int) -> list[int]:
+        sampler = Sampler("poisson", 1, 0.5, seed)
+        return sampler.draw(60, 0, 1, release, key.draws(run))
+
+    one, other = SecretNoiseKey(b"1" * 32), SecretNoiseKey(b"2" * 32)
+    assert drawn(one, 0, "run", 1) == drawn(one, 5, "run", 1)  # the public seed has no say
+    draws = [
+        drawn(one, 0, "run", 1),
+        drawn(other, 0, "run", 1),
+        drawn(one, 0, "next run", 1),
+        drawn(one, 0, "run", 2),
+        Sampler("poisson", 1, 0.5, 0).draw(60, 0, 1, 1, None),
+    ]
+    assert all(a != b for a, b in itertools.combinations(draws, 2))
+
+
+@given(
+    st.lists(st.integers(1, 500), min_size=1, max_size=30),
+    st.integers(1, 6),
+    st.data(),
+)
+def test_assignment_is_longest_first(windows: list[int], nodes: int, data: st.DataObject) -> None:
+    everyone = list(range(len(windows)))
+    chosen = data.draw(st.lists(st.sampled_from(everyone), unique=True, min_size=1))
+    hosts = {node + 2: everyone for node in range(nodes)}
+    asked = assign(chosen, windows, hosts)
+    assert sorted(i for ids in asked.values() for i in ids) == sorted(chosen)
+    assert all(ids == sorted(ids) for ids in asked.values())
+    assert list(asked) == sorted(asked)
+
+    load = [0] * nodes  # Graham's longest-processing-time rule, with ties to the lowest number
+    for client in sorted(sorted(chosen), key=lambda c: windows[c], reverse=True):
+        load[load.index(min(load))] += windows[client]
+    assert [sum(windows[i] for i in asked.get(n + 2, [])) for n in range(nodes)] == load
+    assert max(load) - min(load) <= max(windows[i] for i in chosen)
+
+    shuffled = dict(reversed(list(hosts.items())))
+    assert assign(list(reversed(chosen)), windows, shuffled) == asked
+
+
+def test_client_trains_where_it_lives() -> None:
+    asked = assign([0, 1, 2, 3], [10, 10, 99, 5], {4: [3, 0], 2: [1, 2], 3: [2, 1]})
+    assert asked == {2: [2], 3: [1], 4: [0, 3]}
+
+
+def test_client_without_a_host_is_named() -> None:
+    with pytest.raises(ClientsLostError, match="client 3 is hosted by no node") as caught:
+        assign([0, 3], [1, 1, 1, 1], {2: [0, 1]})
+    assert caught.value.code == "E701"
