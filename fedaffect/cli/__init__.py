@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import traceback
 from types import FrameType
 from typing import Any
 
@@ -76,7 +77,7 @@ def run(arguments: list[str]) -> int:
         return result if isinstance(result, int) else 0
     except FedaffectError as error:
         if debug:
-            raise
+            traceback.print_exc()
         return _show(error, "--json" in arguments)
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.format_message(), file=sys.stderr)
@@ -93,7 +94,7 @@ def run(arguments: list[str]) -> int:
         return 0
     except Exception as error:
         if debug:
-            raise
+            traceback.print_exc()
         line = f"{type(error).__name__}: {error}"
         return _show(
             FedaffectError("E100", f"unexpected {line}", "run again with --debug and report it"),
