@@ -71,7 +71,7 @@ class Trainer:
         self.plan = plan
         self.params = list(model.parameters())
         self.vector = read_flat(model)  # (d,), in the order of the layout
-        self.gradient = self.vector.grad = torch.zeros_like(self.vector)  # (d,)
+        self.gradient = torch.zeros_like(self.vector)  # (d,)
         for param, view in zip(self.params, self._views(self.vector), strict=True):
             param.data = view
         self.dtype = self.vector.dtype
@@ -92,7 +92,7 @@ class Trainer:
         x, labels = self._tensors(data)
         anchors = self._views(global_params)
         self.vector.copy_(global_params)
-        self.optimizer.state.clear()
+        self.optimizer.clear()
         self.model.train()
         order_rng = rng.generator(self.plan.seed, "batch", fold, data.client_id, server_round)
         losses: list[torch.Tensor] = []
@@ -112,7 +112,7 @@ class Trainer:
         bound = self.plan.max_grad_norm
         if bound is not None and (norm := float(torch.linalg.vector_norm(self.gradient))) > bound:
             self.gradient.mul_(bound / norm)
-        self.optimizer.step()
+        self.optimizer.step(self.gradient)
 
     def _views(self, vector: torch.Tensor) -> list[torch.Tensor]:
         """Return ``vector`` (d,) cut into the shapes of the parameters, without copying."""
@@ -160,7 +160,45 @@ def multitask_loss(
     return total
 
 
-def _optimizer(vector: torch.Tensor, plan: TrainPlan) -> torch.optim.Optimizer:
+class _Sgd:
+    """SGD on one vector (d,): ``v <- momentum v + gradient``, then ``w <- w - lr v``.
+
+    The same numbers as ``torch.optim.SGD``, without its Python per step, which is a few per cent
+    of the time that a step of a small network takes.
+    """
+
+    def __init__(self, vector: torch.Tensor, lr: float, momentum: float) -> None:
+        self.vector, self.lr, self.momentum = vector, lr, momentum
+        self.velocity = torch.zeros_like(vector)
+
+    def clear(self) -> None:
+        """Forget the momentum."""
+        self.velocity.zero_()
+
+    def step(self, gradient: torch.Tensor) -> None:
+        """Move the vector against ``gradient`` (d,)."""
+        if self.momentum:
+            gradient = self.velocity.mul_(self.momentum).add_(gradient)
+        self.vector.add_(gradient, alpha=-self.lr)
+
+
+class _Adam:
+    """``torch.optim.Adam`` on one vector (d,)."""
+
+    def __init__(self, vector: torch.Tensor, lr: float) -> None:
+        self.vector, self.adam = vector, torch.optim.Adam([vector], lr=lr)
+
+    def clear(self) -> None:
+        """Forget the moments."""
+        self.adam.state.clear()
+
+    def step(self, gradient: torch.Tensor) -> None:
+        """Move the vector against ``gradient`` (d,)."""
+        self.vector.grad = gradient
+        self.adam.step()
+
+
+def _optimizer(vector: torch.Tensor, plan: TrainPlan) -> _Sgd | _Adam:
     if plan.optimizer == "adam":
-        return torch.optim.Adam([vector], lr=plan.lr)
-    return torch.optim.SGD([vector], lr=plan.lr, momentum=plan.momentum)
+        return _Adam(vector, plan.lr)
+    return _Sgd(vector, plan.lr, plan.momentum)
