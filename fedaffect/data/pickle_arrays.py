@@ -67,7 +67,7 @@ def call(function: object, arguments: object, members: SetMembers) -> object:
     stream = members.stream
     if isinstance(function, Global) and isinstance(arguments, tuple):
         match function.meaning, arguments:
-            case "reconstruct", (Global("ndarray"), (0,), "b"):
+            case "reconstruct", (Global("ndarray"), (0,), "b" | b"b"):
                 return ArrayShell()
             case "dtype", (str(code), *_):
                 return DtypeShell(code)
