@@ -76,7 +76,11 @@ def _map(path: Path, max_bytes: int) -> MappedFile:
             head = stream.read(64).lstrip()
             for magic, what in _NOT_PICKLE:
                 if head.startswith(magic):
-                    raise DataError("E312", f"{path} {what}, it is no pickle", do="unpack it")
+                    raise DataError(
+                        "E312",
+                        f"{path} {what}, it is no pickle",
+                        do="unpack it if it is an archive, else get the original file",
+                    )
             if not head:
                 raise DataError("E312", f"{path} is empty", do="get the original file")
             data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)

@@ -65,8 +65,8 @@ def read_subject(path: Path, subject: str, devices: Sequence[str]) -> dict[str, 
     name = path.name
     tree = load_pickle(path)
     stated = _entry(tree, "subject", name, "the file")
-    if stated != subject:
-        told = f"'{shown(stated)}'" if isinstance(stated, str) else kind_of(stated)
+    if _text(stated) != subject:
+        told = f"'{shown(_text(stated))}'" if _text(stated) else kind_of(stated)
         raise DataError(
             "E326", f"{name} in folder {subject} states subject {told}", do="put the file back"
         )
@@ -105,10 +105,20 @@ def _device(
         yield key, rate_hz, channels, _array(value, f"{name}: {device}/{key}", len(channels))
 
 
-def _keys(tree: object) -> dict[str, str]:
-    """Return the lower-case spelling of every key to its own."""
+def _keys(tree: object) -> dict[str, str | bytes]:
+    """Return the lower-case spelling of every key to its own.
+
+    Keys are bytes in files that Python 3 saved again after reading them with encoding="bytes".
+    """
     keys = tree if isinstance(tree, dict) else {}
-    return {key.lower(): key for key in keys if isinstance(key, str)}
+    return {_text(key).lower(): key for key in keys if isinstance(key, (str, bytes))}
+
+
+def _text(value: object) -> str:
+    """Return text, or bytes read as Latin-1; anything else is empty."""
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    return value if isinstance(value, str) else ""
 
 
 def _has(tree: object, key: str) -> bool:
@@ -122,7 +132,7 @@ def _entry(tree: object, key: str, name: str, where: str) -> object:
         )
     keys = _keys(tree)
     if key.lower() not in keys:
-        there = ", ".join(shown(k) for k in sorted(keys.values())[:12]) or "nothing"
+        there = ", ".join(shown(k) for k in sorted(map(_text, keys.values()))[:12]) or "nothing"
         raise DataError(
             "E322",
             f"{name}: {where} has no {key!r}; it has {there}",

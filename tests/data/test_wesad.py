@@ -472,3 +472,19 @@ def test_source_that_is_gone(tmp_path):
     with pytest.raises(DataError, match="No such file") as caught:
         cached_arrays("test", tmp_path, "gone", lambda path: {})
     assert caught.value.code == "E310"
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_python3_resave_with_bytes_keys(copy, protocol):
+    """``pickle.load(encoding="bytes")`` and a plain dump turn every key into bytes."""
+    path = copy / "S2" / "S2.pkl"
+    expected = read_subject(path, "S2", ["wrist"])
+    with open(path, "rb") as stream:
+        tree = pickle.load(stream, encoding="bytes")
+    assert b"signal" in tree
+    with open(path, "wb") as stream:
+        pickle.dump(tree, stream, protocol=protocol)
+    again = read_subject(path, "S2", ["wrist"])
+    assert expected.keys() == again.keys()
+    for channel, values in expected.items():
+        np.testing.assert_array_equal(again[channel], values)
