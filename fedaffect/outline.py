@@ -110,6 +110,11 @@ def _dataset(config: RunConfig) -> Dataset:
     options: dict[str, Any] = {"modality": data.modality, "allow_missing": data.allow_missing}
     if data.name == "synthetic":
         options |= config.synthetic.model_dump()
+    offers = {f.name for f in fields(registry.resolve("data", data.name))}
+    if data.modality != "wrist" and "modality" not in offers:
+        raise UsageError(
+            "E227", f"--modality {data.modality} is not offered by {data.name}", do="allowed: wrist"
+        )
     dataset: Dataset = component("data", data.name, options)
     if dataset.info.needs_root and data.root is None:
         raise UsageError(

@@ -74,6 +74,8 @@ def run(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         result = build_command().main(args=arguments, prog_name="fedaffect", standalone_mode=False)
+        if result == INTERRUPTED:  # how Typer's main ends after Ctrl-C
+            raise KeyboardInterrupt
         return result if isinstance(result, int) else 0
     except FedaffectError as error:
         if debug:

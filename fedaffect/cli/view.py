@@ -244,7 +244,7 @@ def result_lines(record: RunRecord) -> list[str]:
     lines.append(f"Privacy  {record.privacy['status']}: {record.privacy['sentence']}")
     lines += [f"         {detail}" for detail in record.privacy["details"]]
     told = [w.partition(" ") for w in record.warnings if not w.startswith("W112")]
-    lines += ["", *(f"! {code}     {text}" for code, _, text in told), ""]
+    lines += ["", *(f"! {code.rstrip(':')}     {text}" for code, _, text in told), ""]
     lines.append(f"Files    {record.folder}   report: {record.folder}/report.html")
     return lines
 
