@@ -29,10 +29,14 @@ class _Worker:
     """One node: a process that keeps its model and data, and answers messages."""
 
     def __init__(self, run_key: str, side: ClientSide) -> None:
-        from fedaffect.clients.site import Site, host
         from fedaffect.simulations.flower_internals import adopt_task_identity
 
         adopt_task_identity()
+        self.host(run_key, side)
+
+    def host(self, run_key: str, side: ClientSide) -> None:
+        from fedaffect.clients.site import Site, host
+
         host(run_key, Site(side))
 
     def answer(self, message: Message, model: Any, context: Context) -> Message:
@@ -48,6 +52,8 @@ class _Worker:
 
 class RayGrid(SimulationGrid):
     """One node a worker process; every node can train every client.
+
+    A Ray that this process has started before is used as it is, and left running.
 
     Args:
         run_key: Name of the run inside the workers.
@@ -74,12 +80,16 @@ class RayGrid(SimulationGrid):
         self._actors: dict[int, Any] = {}
 
     def place(self, side: ClientSide) -> None:
-        """Put the clients' data into the object store once and start the workers."""
+        """Put the clients' data into the object store once; workers that live take them over."""
         import ray
 
-        self._drop_actors()
         self._side = ray.put(side)
-        self._actors = {node: self._start_actor() for node in self.node_ids}
+        taken = {n: a.host.remote(self.run_key, self._side) for n, a in self._actors.items()}
+        for node in self.node_ids:
+            try:
+                ray.get(taken[node])
+            except (KeyError, ray.exceptions.RayError):  # not started yet, or dead
+                self._restart(node)
 
     def worker_pids(self) -> list[int]:
         """Return the process ids of the workers."""
@@ -111,23 +121,26 @@ class RayGrid(SimulationGrid):
             message = waiting[i]
             try:
                 replies[i] = ray.get(ready[0])
-            except ray.exceptions.RayActorError as error:
+            except ray.exceptions.RayTaskError as error:
+                replies[i] = _lost(message, f"{type(error.cause).__name__}: {error.cause}"[:200])
+            except ray.exceptions.RayError as error:  # the worker died, or was killed for memory
                 self._restart(message.metadata.dst_node_id)
                 if tries[i] < TRIES:
                     tries[i] += 1
                     pending[self._send(message, shared)] = i
                 else:
                     replies[i] = _lost(message, f"worker died twice ({type(error).__name__})")
-            except ray.exceptions.RayTaskError as error:
-                replies[i] = _lost(message, f"{type(error.cause).__name__}: {error.cause}"[:200])
         return [replies[i] for i in range(len(waiting))]
 
     def close(self) -> None:
-        """Stop the workers and Ray, and remove Ray's temporary folder."""
+        """Stop the workers; stop Ray if this grid started it, and remove its temporary folder."""
         import ray
 
-        self._drop_actors()
-        ray.shutdown()
+        for actor in self._actors.values():
+            ray.kill(actor)
+        self._actors = {}
+        if self._owns_ray:
+            ray.shutdown()
         if self._temp:
             shutil.rmtree(self._temp, ignore_errors=True)
 
@@ -138,7 +151,8 @@ class RayGrid(SimulationGrid):
         logging.getLogger("ray._private.worker").setLevel(logging.ERROR)
         import ray
 
-        if ray.is_initialized():
+        self._owns_ray = not ray.is_initialized()
+        if not self._owns_ray:
             return
         quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
         if address:
@@ -160,21 +174,13 @@ class RayGrid(SimulationGrid):
             **quiet,
         )
 
-    def _start_actor(self) -> Any:
-        return self._worker_class.remote(self.run_key, self._side)
-
     def _restart(self, node: int) -> None:
+        """Start the worker of ``node``; end the one that it has, if any."""
         import ray
 
-        ray.kill(self._actors[node])
-        self._actors[node] = self._start_actor()
-
-    def _drop_actors(self) -> None:
-        import ray
-
-        for actor in self._actors.values():
-            ray.kill(actor)
-        self._actors = {}
+        if node in self._actors:
+            ray.kill(self._actors[node])
+        self._actors[node] = self._worker_class.remote(self.run_key, self._side)
 
     def _put_model(self, messages: list[Message]) -> Any:
         """Put the model that all messages share into the object store; take it out of them."""

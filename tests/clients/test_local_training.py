@@ -168,10 +168,10 @@ def test_global_randomness_is_neither_used_nor_moved() -> None:
     for seed in (1, 2):
         torch.manual_seed(seed)
         np.random.seed(seed)
-        states = torch.random.get_rng_state(), np.random.get_state()[1].copy()
+        states = torch.random.get_rng_state(), np.random.get_state(legacy=True)[1].copy()
         seen.append(trained(client(1, 8))[0])
         assert torch.equal(torch.random.get_rng_state(), states[0])
-        assert np.array_equal(np.random.get_state()[1], states[1])
+        assert np.array_equal(np.random.get_state(legacy=True)[1], states[1])
     assert np.array_equal(seen[0], seen[1])
 
 

@@ -60,7 +60,7 @@ def test_blocks_partition_the_parameters(factory: ModelFactory) -> None:
 
 def test_every_parameter_learns(model: MultitaskModel) -> None:
     total = sum(out.square().sum() for out in model(windows(32)).values())
-    total.backward()  # type: ignore[union-attr]
+    total.backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None and bool(parameter.grad.any()), name
 

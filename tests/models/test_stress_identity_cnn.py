@@ -41,7 +41,7 @@ def pair(
         torch.manual_seed(seed)
         ours = StressIdentityCNN(n_features, n_identities).double()
         x = torch.randn(7, n_features, dtype=torch.float64)
-    oracle = [part.double() for part in table_2(n_features, n_identities)]
+    oracle: list[nn.Module] = [part.double() for part in table_2(n_features, n_identities)]
     theirs = [p for part in oracle for p in part.parameters()]
     # order of ours: conv_1, conv_4, conv_7, fc_1, linear_1, fc_2, linear_2, as in the table
     with torch.no_grad():

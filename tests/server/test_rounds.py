@@ -157,8 +157,12 @@ def test_fedprox_with_mu_zero_is_fedavg() -> None:
 def test_fedprox_holds_clients_near_the_global_model() -> None:
     moved = []
     for mu in (0, 0.5, 4, 30):
-        gentle = {"federation.lr": 0.02, "federation.momentum": 0, "federation.local_epochs": 5}
-        prox = {"federation.strategy": "fedprox", "federation.mu": mu}
+        gentle: dict[str, object] = {
+            "federation.lr": 0.02,
+            "federation.momentum": 0,
+            "federation.local_epochs": 5,
+        }
+        prox: dict[str, object] = {"federation.strategy": "fedprox", "federation.mu": mu}
         experiment = experiment_of(gentle | prox)
         moved.append(
             float(np.linalg.norm(run(experiment).params[0] - experiment.factory.initial(0)))

@@ -105,7 +105,7 @@ def with_rows(rows: np.ndarray) -> Change:
 def with_config(**about: object) -> Change:
     def change(c: RecordDict) -> None:
         for key, value in about.items():
-            c["config"][key.replace("_", "-")] = value  # type: ignore[index]
+            c.config_records["config"][key.replace("_", "-")] = value  # type: ignore[assignment]
 
     return change
 
@@ -113,7 +113,7 @@ def with_config(**about: object) -> Change:
 def without(record: str, key: str = "") -> Change:
     def change(c: RecordDict) -> None:
         if key:
-            del c[record][key]  # type: ignore[union-attr]
+            del c[record][key]
         else:
             del c[record]
 
@@ -194,7 +194,7 @@ def test_bad_reply_costs_its_node_only(case: str) -> None:
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_row_that_is_not_finite_costs_its_client_only(value: float, dtype: type) -> None:
-    rows = ROWS.astype(dtype)
+    rows: np.ndarray = ROWS.astype(dtype)
     rows[1, 2] = value
     updates = accepted(reply(2, content([0, 3], rows)), good())
     assert updates.client_ids == (0, 1)

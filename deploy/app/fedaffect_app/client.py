@@ -1,0 +1,5 @@
+"""The ClientApp."""
+
+from fedaffect.clients.app import client_app as app
+
+__all__ = ["app"]

@@ -1,0 +1,285 @@
+"""The Ray engine against the in-process engine: same seed, same model, whatever dies."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import ray
+from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict
+from tiny import RAGGED, tiny, train_experiment, train_over, train_placed
+
+from fedaffect.build import Experiment, build
+from fedaffect.clients.local import ClientData
+from fedaffect.clients.site import ClientSide, client_side
+from fedaffect.errors import ClientsLostError
+from fedaffect.server.training import Training
+from fedaffect.simulations.local import LocalGrid
+from fedaffect.simulations.ray import RayGrid
+
+pytestmark = [  # Ray leaves pipes and its own processes to the garbage collector
+    pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def ray_session() -> Iterator[None]:
+    """One Ray of three CPUs for all tests; the grids of the tests only borrow it."""
+    ray.cloudpickle.register_pickle_by_value(__import__(__name__))
+    owner = RayGrid("owner", 3)
+    folder = owner._temp
+    assert folder is not None and Path(folder).is_dir()
+    yield
+    assert ray.is_initialized()  # the borrowers left it running
+    owner.close()
+    assert not ray.is_initialized()
+    assert not Path(folder).exists()
+
+
+@pytest.fixture(scope="module")
+def one(ray_session: None) -> Iterator[RayGrid]:
+    grid = RayGrid("one", 1)
+    yield grid
+    grid.close()
+
+
+@pytest.fixture(scope="module")
+def two(ray_session: None) -> Iterator[RayGrid]:
+    grid = RayGrid("two", 2)
+    yield grid
+    grid.close()
+
+
+NOISE = {"dp.eps": 8, "dp.clip": 0.3, "dp.unsafe_test_noise": "engines"}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "dirichlet": {},
+    "quantity, FedProx": {
+        "data.partition": "quantity",
+        "federation.strategy": "fedprox",
+        "federation.mu": 0.3,
+        "federation.local_epochs": 2,
+    },
+    "some of the clients": {"federation.fraction": 0.6, "federation.rounds": 3},
+    "Poisson, Adam": {
+        "federation.fraction": 0.6,
+        "federation.sampler": "bernoulli",
+        "federation.optimizer": "adam",
+        "federation.lr": 0.003,
+    },
+    "gaussian": NOISE | {"dp.mechanism": "gaussian"},
+    "laplace, FedProx, some": NOISE
+    | {
+        "dp.mechanism": "laplace",
+        "dp.clip": 5,
+        "federation.strategy": "fedprox",
+        "federation.fraction": 0.6,
+    },
+    "folds": {"data.eval": "loso", "federation.rounds": 1, "data.partition": "subject",
+              "federation.clients": 4},
+}  # fmt: skip
+
+
+@cache
+def built(name: str) -> Experiment:
+    return build(tiny(RAGGED | SETTINGS[name]))
+
+
+@cache
+def by_local(name: str) -> Training:
+    return train_experiment(LocalGrid("local"), built(name))
+
+
+def rounds_of(training: Training) -> list[dict[str, Any]]:
+    return [record.model_dump(exclude={"seconds"}) for record in training.rounds]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("name", SETTINGS)
+def test_same_bits_as_in_one_process(name: str, workers: int, one: RayGrid, two: RayGrid) -> None:
+    sizes = [len(rows) for rows in built(name).folds[0].partition.clients]
+    assert len(set(sizes)) > 1  # ragged
+    training = train_experiment({1: one, 2: two}[workers], built(name))
+    assert len(training.params) == len(built(name).folds)
+    for ours, expected in zip(training.params, by_local(name).params, strict=True):
+        assert np.array_equal(ours, expected)
+        assert not np.array_equal(ours, built(name).factory.initial(0))
+    assert rounds_of(training) == rounds_of(by_local(name))
+
+
+def test_single_precision_agrees_after_a_round(two: RayGrid) -> None:
+    config = tiny(RAGGED | {"run.dtype": "float32", "federation.rounds": 1})
+    ours, expected = train_over(two, config), train_over(LocalGrid("local"), config)
+    np.testing.assert_allclose(ours.params[0], expected.params[0], rtol=0, atol=1e-5)
+    exact = train_over(LocalGrid("local"), config.replace({"run.dtype": "float64"}))
+    np.testing.assert_allclose(ours.params[0], exact.params[0], rtol=0, atol=1e-5)
+
+
+def test_workers_live_on_when_the_next_training_is_placed(two: RayGrid) -> None:
+    two.place(client_side(built("dirichlet")))
+    pids = two.worker_pids()
+    two.place(client_side(built("gaussian")))
+    assert two.worker_pids() == pids
+    assert len(set(pids)) == 2 and os.getpid() not in pids
+    assert np.array_equal(
+        train_placed(two, built("gaussian")).params[0], by_local("gaussian").params[0]
+    )
+
+
+@dataclass(frozen=True)
+class KillsItsWorker(ClientData):
+    """A client whose training ends the process, the first ``times`` times."""
+
+    times: int = 0
+    mark: str = ""  # file with a byte for every death
+
+    def __len__(self) -> int:
+        with open(self.mark, "ab") as file:
+            if file.tell() < self.times:
+                file.write(b"x")
+                file.flush()
+                os.kill(os.getpid(), signal.SIGKILL)
+        return len(self.features)
+
+
+@dataclass(frozen=True)
+class Raises(ClientData):
+    """A client whose training ends in an error that no one foresaw."""
+
+    def __len__(self) -> int:
+        raise LookupError("no such window")
+
+
+@dataclass(frozen=True)
+class Hangs(ClientData):
+    """A client that does not answer, once."""
+
+    mark: str = ""
+
+    def __len__(self) -> int:
+        if not Path(self.mark).exists():
+            Path(self.mark).touch()
+            time.sleep(600)
+        return len(self.features)
+
+
+def with_client(experiment: Experiment, kind: type[ClientData], **extra: Any) -> ClientSide:
+    """Return the clients of ``experiment``, client 2 being of ``kind``."""
+    side = client_side(experiment)
+    clients = list(side.folds[0])
+    clients[2] = kind(**vars(clients[2]), **extra)
+    return replace(side, folds=(tuple(clients),))
+
+
+@pytest.mark.parametrize("name", ["dirichlet", "gaussian"])
+def test_worker_that_dies_in_training_changes_nothing(
+    name: str, two: RayGrid, tmp_path: Path
+) -> None:
+    mark = tmp_path / "deaths"
+    two.place(with_client(built(name), KillsItsWorker, times=1, mark=str(mark)))
+    before = two.worker_pids()
+    training = train_placed(two, built(name))
+    assert mark.read_bytes() == b"x"
+    assert len(set(before) - set(two.worker_pids())) == 1
+    assert np.array_equal(training.params[0], by_local(name).params[0])
+    assert rounds_of(training) == rounds_of(by_local(name))
+
+
+def test_worker_that_is_killed_between_rounds_changes_nothing(two: RayGrid) -> None:
+    experiment = built("some of the clients")
+    two.place(client_side(experiment))
+    killed: list[int] = []
+
+    def kill_all(record: object) -> None:
+        if not killed:
+            killed.extend(two.worker_pids())
+            for pid in killed:
+                os.kill(pid, signal.SIGKILL)
+
+    training = Training(experiment, on_round=kill_all, evaluate_rounds=False)
+    training.run(two)
+    assert len(killed) == 2 and not set(killed) & set(two.worker_pids())
+    assert np.array_equal(training.params[0], by_local("some of the clients").params[0])
+
+
+def test_worker_that_dies_twice_costs_its_clients_of_the_round(
+    two: RayGrid, tmp_path: Path
+) -> None:
+    experiment = build(tiny({"federation.rounds": 1}))  # four clients of like size: two a node
+    mark = tmp_path / "deaths"
+    two.place(with_client(experiment, KillsItsWorker, times=2, mark=str(mark)))
+    training = train_placed(two, experiment)
+    assert mark.read_bytes() == b"xx"
+    (record,) = training.rounds
+    assert record.clients == 2
+    died, lost = record.rejected
+    assert "worker died twice (ActorDiedError)" in died
+    assert lost.startswith(died.partition(":")[0] + ": no valid reply for clients [")
+    missing = [int(i) for i in lost.partition("[")[2].rstrip("]").split(",")]
+    assert len(missing) == 2 and 2 in missing
+
+    (fold,) = experiment.folds  # the same without those two, in one process
+    features = fold.features.copy()
+    for client in missing:
+        features[fold.partition.clients[client]] = np.nan
+    without = replace(experiment, folds=(replace(fold, features=features),))
+    expected = train_experiment(LocalGrid("local"), without)
+    assert np.array_equal(training.params[0], expected.params[0])
+
+
+def test_losing_more_than_half_of_the_clients_ends_the_run(one: RayGrid, tmp_path: Path) -> None:
+    experiment = built("dirichlet")
+    one.place(with_client(experiment, KillsItsWorker, times=2, mark=str(tmp_path / "deaths")))
+    with pytest.raises(ClientsLostError, match="only 0 of 5 clients answered round 1") as caught:
+        train_placed(one, experiment)
+    assert caught.value.code == "E701"
+    assert "worker died twice" in caught.value.message
+    again = train_experiment(one, experiment)  # the engine itself is fine
+    assert np.array_equal(again.params[0], by_local("dirichlet").params[0])
+
+
+def test_unforeseen_error_names_its_cause(one: RayGrid) -> None:
+    one.place(with_client(built("dirichlet"), Raises))
+    with pytest.raises(ClientsLostError, match="LookupError: no such window"):
+        train_placed(one, built("dirichlet"))
+
+
+def question(experiment: Experiment, node: int, ids: list[int], model: ArrayRecord) -> Message:
+    config = ConfigRecord({"fold": 0, "server-round": 1, "client-ids": ids})
+    return Message(RecordDict({"model": model, "config": config}), node, "train")
+
+
+def test_hung_worker_is_lost_for_the_round_and_replaced(two: RayGrid, tmp_path: Path) -> None:
+    experiment = built("dirichlet")
+    two.place(with_client(experiment, Hangs, mark=str(tmp_path / "hung")))
+    hung, idle = two.worker_pids()
+    model = ArrayRecord([experiment.factory.initial(0)])
+    started = time.monotonic()
+    first, second = two.send_and_receive(
+        [question(experiment, 2, [2], model), question(experiment, 3, [0], model)], timeout=3
+    )
+    assert time.monotonic() - started < 30
+    assert first.has_error() and first.error.reason == "no answer within 3 s"
+    assert (first.metadata.src_node_id, second.metadata.src_node_id) == (2, 3)
+    assert second.content.config_records["config"]["client-ids"] == [0]
+    assert hung not in two.worker_pids() and idle in two.worker_pids()
+    (answer,) = two.send_and_receive([question(experiment, 2, [2], model)], timeout=60)
+    assert answer.content.config_records["config"]["client-ids"] == [2]
+
+
+def test_messages_of_a_round_share_one_model(two: RayGrid) -> None:
+    experiment = built("dirichlet")
+    two.place(client_side(experiment))
+    models = [ArrayRecord([experiment.factory.initial(seed)]) for seed in (0, 1)]
+    with pytest.raises(ClientsLostError, match="different models") as caught:
+        two.send_and_receive(
+            [question(experiment, node, [0], m) for node, m in zip((2, 3), models, strict=True)]
+        )
+    assert caught.value.code == "E702"
+    assert list(two.send_and_receive([])) == []
