@@ -40,7 +40,7 @@ def write_after(
     Raises:
         StorageError: E803 the disk refuses.
     """
-    from fedaffect.reports.html_page import render_html
+    from fedaffect.reports.json_file import load_record, write_report
 
     p = record.privacy
     write_json_atomic(folder / "privacy.json", p)
@@ -63,7 +63,7 @@ def write_after(
         },
     )
     write_json_atomic(folder / "report.json", record.model_dump(mode="json"))
-    write_text_atomic(folder / "report.html", render_html(record))
+    write_report(folder, load_record(folder))  # as fedaffect report will, byte by byte
 
 
 def _metrics(record: RunRecord) -> dict[str, Any]:
