@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,6 +60,12 @@ def prepare(out: Path | None, run_id: str) -> Path:
             "E802", f"cannot write to {folder}: {error.strerror}", do="give another --out"
         ) from error
     return folder
+
+
+def discard_if_empty(folder: Path) -> None:
+    """Remove the folder of a run that ended before it wrote anything."""
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def append_round(folder: Path, record: RoundRecord) -> None:

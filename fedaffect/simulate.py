@@ -73,6 +73,7 @@ def simulate(
             figures = final_figures(experiment, outcome.training.params)
             no_dp, iid = run.references(experiment, figures)
         finally:
+            run_folder.discard_if_empty(folder)
             _stop_engine(engine)
     record = summary.record_of(
         run_id=run_id,
