@@ -44,7 +44,14 @@ class TestOutput:
         lines = private.out.splitlines()
         assert lines[0].startswith("fedaffect 0.")
         assert str(folder / "report.html") in lines[-1]
-        order = ["privacy  gaussian", "noise is as long as", "  data  ", "\n round ", "Result", "Files"]
+        order = [
+            "privacy  gaussian",
+            "noise is as long as",
+            "  data  ",
+            "\n round ",
+            "Result",
+            "Files",
+        ]
         at = [private.out.index(text) for text in order]
         assert at == sorted(at)
 

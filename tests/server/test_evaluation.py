@@ -145,7 +145,7 @@ def test_attackers_see_embeddings_and_no_head(
     assert getattr(noisy, head) != getattr(figures, head)
 
 
-def test_attackers_of_a_noisy_embedding_do_worse_or_at_least_otherwise(
+def test_noise_on_the_embedding_reaches_the_attackers(
     experiment: Experiment, params: list[np.ndarray], figures: Figures
 ) -> None:
     noisy = final_figures(experiment, [noisy_block(experiment, p, "shared") for p in params])
