@@ -11,7 +11,7 @@ from tiny import tiny
 from fedaffect.outline import Outline
 from fedaffect.progress import Listener
 from fedaffect.record import Forecast, RoundRecord, RunRecord
-from fedaffect.simulate import simulate
+from fedaffect.simulation import simulate
 
 GAUSSIAN = {"dp.mechanism": "gaussian", "dp.eps": 5.0}
 

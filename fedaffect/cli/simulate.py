@@ -49,7 +49,7 @@ def simulate(
         _dry_run(resolved, origins, view, as_json)
         return
     view.begin()
-    from fedaffect.simulate import simulate as run
+    from fedaffect.simulation import simulate as run
 
     with view:
         record = run(resolved, listener=view)
