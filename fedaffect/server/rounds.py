@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict
@@ -17,7 +16,7 @@ from fedaffect.privacy.base import Mechanism, NoiseKey
 from fedaffect.privacy.clipping import clipped_sum
 from fedaffect.privacy.run_budget import RunBudget
 from fedaffect.server.sampling import AmplifyingDraws, Sampler
-from fedaffect.server.validation import Updates, accept
+from fedaffect.server.validation import Updates, accept, read_hosts
 from fedaffect.strategies.base import Strategy
 
 NODE_WAIT_S = 60.0
@@ -142,13 +141,7 @@ class RoundLoop:
             Message(RecordDict({"config": ConfigRecord({"fold": fold})}), node, "query")
             for node in nodes
         ]
-        hosts = {
-            reply.metadata.src_node_id: cast(
-                list[int], reply.content.config_records["config"]["client-ids"]
-            )
-            for reply in self.grid.send_and_receive(questions, timeout=self.timeout_s)
-            if not reply.has_error()
-        }
+        hosts = read_hosts(self.grid.send_and_receive(questions, timeout=self.timeout_s))
         if not any(hosts.values()):
             raise ClientsLostError(
                 "E701", f"none of {len(nodes)} nodes hosts a client", do="look at the nodes' logs"

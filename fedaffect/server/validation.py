@@ -40,6 +40,18 @@ class _RefusedError(Exception):
     """A reply that breaks a rule, named in the message."""
 
 
+def read_hosts(replies: Iterable[Message]) -> dict[int, list[int]]:
+    """Return node id to the clients that it can train; a node that answers badly hosts none."""
+    hosts: dict[int, list[int]] = {}
+    for reply in replies:
+        try:
+            ids = _values(reply.content.config_records["config"]["client-ids"])
+            hosts[reply.metadata.src_node_id] = [int(i) for i in ids]
+        except Exception:  # as in accept
+            hosts[reply.metadata.src_node_id] = []
+    return hosts
+
+
 def accept(
     replies: Iterable[Message], asked: dict[int, list[int]], layout: Layout, fold: int, round_: int
 ) -> Updates:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlsplit
 
 from flwr.app import Context, Error, Message, RecordDict
 
@@ -21,6 +23,7 @@ from fedaffect.errors import ClientsLostError, UsageError
 from fedaffect.simulations.local import SimulationGrid, node_context
 
 TRIES = 2
+KNOCK_S = 5.0
 FIRST_NODE_ID = 2
 NODE_LOST = 5  # Flower's error code for a node that is not available
 
@@ -157,8 +160,9 @@ class RayGrid(SimulationGrid):
         quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
         if address:
             try:
+                _knock(address)
                 ray.init(address=address, **quiet)
-            except (ConnectionError, ValueError, RuntimeError) as error:
+            except (OSError, ValueError, RuntimeError) as error:
                 raise UsageError(
                     "E240",
                     f"--ray-address {address} does not answer: {type(error).__name__}",
@@ -200,6 +204,13 @@ class RayGrid(SimulationGrid):
     def _send(self, message: Message, model: Any) -> Any:
         node = message.metadata.dst_node_id
         return self._actors[node].answer.remote(message, model, node_context(self.run_key, node))
+
+
+def _knock(address: str) -> None:
+    """Raise ``OSError`` at once where nobody listens; Ray itself would try for minutes."""
+    place = urlsplit(address if "://" in address else f"ray://{address}")
+    if place.hostname and place.port:
+        socket.create_connection((place.hostname, place.port), KNOCK_S).close()
 
 
 def _lost(message: Message, why: str) -> Message:

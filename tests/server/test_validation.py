@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedaffect.params import Layout
-from fedaffect.server.validation import Updates, accept
+from fedaffect.server.validation import Updates, accept, read_hosts
 from fedaffect.simulations.flower_internals import adopt_task_identity
 
 adopt_task_identity()
@@ -273,3 +273,20 @@ def test_no_bytes_end_a_round(data: bytes, behind_header: bool) -> None:
     updates = accepted(reply(2, bad), good())
     assert updates.client_ids == (1,)
     assert len(updates.rejected) == 1
+
+
+def test_node_that_answers_badly_hosts_nobody() -> None:
+    def hosting(ids: object) -> RecordDict:
+        return RecordDict({"config": ConfigRecord({"client-ids": ids})})  # type: ignore[dict-item]
+
+    answers = {
+        2: hosting([0, 3]),
+        3: hosting(4),
+        4: hosting(["one"]),
+        5: RecordDict(),
+        6: Error(2, "boom"),
+        7: hosting([]),
+        8: hosting([1]),
+    }
+    hosts = read_hosts([reply(node, what) for node, what in answers.items()])
+    assert {node: ids for node, ids in hosts.items() if ids} == {2: [0, 3], 8: [1]}
