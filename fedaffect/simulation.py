@@ -51,9 +51,12 @@ def simulate(
 
     Raises:
         FedaffectError: an option, the data, the budget or the disk gives cause.
+        TypeError: both a configuration and options were given.
     """
     if config is None:
         config, _ = resolve(options)
+    elif options:
+        raise TypeError("give a configuration or options, not both; or config.replace({...})")
     heard = listener or Listener()
     run_id = run_folder.new_run_id()
     planned = outline(config)

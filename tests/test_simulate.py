@@ -237,6 +237,14 @@ class TestPython:
             fedaffect.simulate(clinets=3)
         assert "did you mean clients?" in caught.value.do
 
+    def test_a_configuration_and_options_are_too_much(self) -> None:
+        with pytest.raises(TypeError, match="not both"):
+            fedaffect.simulate(fedaffect.RunConfig(), clients=3)
+
+    def test_no_module_hides_a_public_name(self) -> None:
+        here = {p.stem for p in Path(fedaffect.__file__).parent.iterdir()}
+        assert not here & set(fedaffect.__all__)
+
     def test_public_names(self) -> None:
         assert fedaffect.__all__ == ["RunConfig", "RunRecord", "__version__", "simulate"]
         for name in fedaffect.__all__:

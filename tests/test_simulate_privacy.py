@@ -36,7 +36,8 @@ def private(state: None, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def tensors(run: Run) -> dict[str, np.ndarray]:
     """Parameters of the released model."""
-    return load_file(run.folder / "model.safetensors")
+    loaded: dict[str, np.ndarray] = load_file(run.folder / "model.safetensors")
+    return loaded
 
 
 class TestFormal:

@@ -87,7 +87,7 @@ def test_own_head_against_a_loop(
     assert own.value == pytest.approx(sum(true == said for _, true, said in rows) / len(rows))
     assert own.chance == 1 / 4  # of five people, four are seen in a fold
     assert own.n_people == 5
-    assert own.value > own.chance  # the model learned something, or this file tests nothing
+    assert (own.value or 0) > 1 / 4  # the model learned something, or this file tests nothing
 
 
 def test_people_against_a_loop(
