@@ -32,13 +32,15 @@ def spoiled(experiment: Experiment, *clients: int) -> Experiment:
     return replace(experiment, folds=(replace(fold, features=features),))
 
 
-def updates_of(experiment: Experiment, params: np.ndarray, server_round: int) -> list[np.ndarray]:
+def updates_of(
+    experiment: Experiment, params: np.ndarray, server_round: int, fold: int = 0
+) -> list[np.ndarray]:
     """Each client's update, every one trained by a trainer of its own."""
     side = client_side(experiment)
     updates = []
-    for data in side.folds[0]:
+    for data in side.folds[fold]:
         trainer = Trainer(side.factory.build(), side.strategy, side.plan)
-        update, _ = trainer.train(torch.from_numpy(params.copy()), data, 0, server_round)
+        update, _ = trainer.train(torch.from_numpy(params.copy()), data, fold, server_round)
         updates.append(update.numpy())
     return updates
 
@@ -104,6 +106,22 @@ def test_dp_releases_noise_even_when_nobody_is_drawn() -> None:
     noise = experiment.mechanism.on_server(empty, TestNoiseKey("a"), 1).total
     assert np.array_equal(training.params[0], experiment.factory.initial(0) + noise / (5 * 0.05))
     assert training.rounds[0].clients is None  # who took part stays secret
+
+
+def test_every_fold_has_noise_of_its_own() -> None:
+    loso = {"data.eval": "loso", "data.partition": "subject", "federation.clients": 4}
+    experiment = experiment_of(DP | loso)
+    training = run(experiment)
+    start, clip = experiment.factory.initial(0), 0.2
+    empty = ClippedSum(np.zeros_like(start), 0, clip, "l2")
+    for fold, params in enumerate(training.params):
+        noise = experiment.mechanism.on_server(empty, TestNoiseKey("k"), fold + 1).total
+        total = sum(
+            (u * min(1.0, clip / float(np.linalg.norm(u))))
+            for u in updates_of(experiment, start, 1, fold)
+        )
+        np.testing.assert_allclose(params, start + (total + noise) / 4, rtol=0, atol=1e-12)
+    assert len(training.params) == experiment.plan.releases == 5
 
 
 def test_without_dp_a_round_without_clients_changes_nothing() -> None:
