@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -70,7 +72,9 @@ def simulate(
             run_files.write_before(folder, experiment)
             heard.ready(experiment)
             heard.stage(f"starting engine {config.run.engine}")
-            run = _Run(run_id, folder, engine.result(), heard)
+            grid = engine.result()
+            _take_back_signals()
+            run = _Run(run_id, folder, grid, heard)
             outcome = run.train_privately(experiment)
             heard.stage("training fresh identity attackers")
             figures = final_figures(experiment, outcome.training.params)
@@ -193,6 +197,14 @@ def _start_engine(planned: Outline, run_id: str) -> SimulationGrid:
     engine = registry.resolve("engine", run.engine)
     grid: SimulationGrid = engine(run_id, run.workers, run.ray_address)
     return grid
+
+
+def _take_back_signals() -> None:
+    """Install Python's handlers again: Ray's own would end the process with a stack dump."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            if (handler := signal.getsignal(number)) is not None:
+                signal.signal(number, handler)
 
 
 def _stop_engine(engine: Future[SimulationGrid]) -> None:

@@ -71,6 +71,7 @@ def run(arguments: list[str]) -> int:
     """Run the command with ``arguments`` and return its exit code; no traceback without --debug."""
     debug = "--debug" in arguments
     arguments = [a for a in arguments if a != "--debug"]
+    _terminated.clear()
     signal.signal(signal.SIGTERM, _terminate)
     try:
         result = build_command().main(args=arguments, prog_name="fedaffect", standalone_mode=False)
@@ -87,11 +88,9 @@ def run(arguments: list[str]) -> int:
     except click.UsageError as error:
         return _show(_usage(error), "--json" in arguments)
     except (KeyboardInterrupt, click.Abort):
-        print("interrupted; what was finished is in the run folder", file=sys.stderr)
-        return INTERRUPTED
-    except _Terminated:
-        print("terminated; what was finished is in the run folder", file=sys.stderr)
-        return TERMINATED
+        ending, code = ("terminated", TERMINATED) if _terminated else ("interrupted", INTERRUPTED)
+        print(f"{ending}; what was finished is in the run folder", file=sys.stderr)
+        return code
     except BrokenPipeError:
         return 0
     except Exception as error:
@@ -104,12 +103,13 @@ def run(arguments: list[str]) -> int:
         )
 
 
-class _Terminated(BaseException):
-    """SIGTERM arrived."""
+_terminated: list[int] = []  # SIGTERM, when it has arrived
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
-    raise _Terminated
+    """Unwind as after Ctrl-C: the one exception that Ray's waiting calls let through."""
+    _terminated.append(number)
+    raise KeyboardInterrupt
 
 
 def _show(error: FedaffectError, as_json: bool) -> int:

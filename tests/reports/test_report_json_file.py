@@ -6,9 +6,9 @@ import os
 import pytest
 from report_sample import NO_DP, PARTIAL, sample
 
+from fedaffect.atomic_file import write_json_atomic
 from fedaffect.errors import StorageError
 from fedaffect.reports import json_file
-from fedaffect.atomic_file import write_json_atomic
 from fedaffect.reports.json_file import load_record, write_report
 
 
