@@ -16,7 +16,7 @@ from fedaffect.config import RunConfig
 from fedaffect.data.splits import Split
 from fedaffect.outline import Outline
 from fedaffect.privacy.forecast import plan_forecast
-from fedaffect.privacy.statement import make_statement
+from fedaffect.privacy.statement import PrivacyStatement, make_statement
 from fedaffect.record import (
     DataSummary,
     Figures,
@@ -64,6 +64,22 @@ def forecast_of(planned: Outline) -> Forecast:
         noise_to_signal=told.noise_to_signal,
         can_learn=told.can_learn,
         sentences=told.sentences,
+    )
+
+
+def promised(planned: Outline) -> PrivacyStatement:
+    """Return the statement that the run will end with, if every planned release is made."""
+    test_noise = planned.config.dp.unsafe_test_noise is not None
+    private = planned.config.dp.mechanism != "none"
+    return make_statement(
+        planned.mechanism,
+        planned.plan,
+        planned.factory.layout,
+        releases_done=planned.plan.releases if private else 0,
+        key_kind="unsafe-test" if test_noise else "secret" if private else "none",
+        normalisation=planned.config.data.normalise,
+        data_notes=[],
+        ledger_head="planned" if private else None,
     )
 
 

@@ -90,8 +90,26 @@ class TestOutput:
 
     def test_no_promise_is_said_before_round_1(self, tmp_path: Path) -> None:
         said = call(*SPOKEN, *DP, "--noise-layers", "task:identity", "--out", tmp_path / "run")
+        before = said.out.partition("\n round ")[0]
+        assert "released in the clear: shared, task:stress" in before
+        assert "status NONE: Noise was added only to `task:identity`" in before
+        assert "no finite epsilon" in before
+
+    @pytest.mark.parametrize(
+        "choice", [["--normalise", "global"], ["--normalise", "subject", "--partition", "iid"]]
+    )
+    def test_shared_statistics_void_the_promise_before_round_1(
+        self, choice: list[str], tmp_path: Path
+    ) -> None:
+        said = call(*SPOKEN, *DP, *choice, "--out", tmp_path / "run")
         before, _, after = said.out.partition("\n round ")
-        assert "released in the clear: shared, task:stress -> NO FINITE EPSILON" in before
+        assert "status NONE: No finite epsilon: data preparation" in before
+        assert "total eps 5 at delta" not in before
+        assert "Privacy  NONE" in after
+
+    def test_clear_blocks_stay_without_epsilon_to_the_end(self, tmp_path: Path) -> None:
+        said = call(*SPOKEN, *DP, "--noise-layers", "task:identity", "--out", tmp_path / "run")
+        after = said.out.partition("\n round ")[2]
         assert "Privacy  NONE" in after
         assert "no finite epsilon" in " ".join(after.split())
 

@@ -179,22 +179,26 @@ def plan_lines(outline: Outline, forecast: Forecast, folder: str | None) -> list
     ]
     if c.dp.mechanism == "none":
         return [*lines, "  privacy  none: no epsilon, whatever the accuracies below say"]
-    spec, plan = outline.mechanism.spec, outline.plan
+    from fedaffect.summary import promised
+
+    spec, plan, statement = outline.mechanism.spec, outline.plan, promised(outline)
     noised = ", ".join(outline.mechanism.noised_blocks)
+    clear = [b for b in layout.blocks if b not in outline.mechanism.noised_blocks]
+    in_the_clear = f"; released in the clear: {', '.join(clear)}" if clear else ""
     lines.append(
         f"  privacy  {c.dp.mechanism} at the server, unit=client, zero-out adjacency; noise on: "
-        f"{noised}"
+        f"{noised}{in_the_clear}"
     )
-    if outline.mechanism.noised.all():
+    if statement.status == "FORMAL":
         lines.append(
             f"           total eps {spec.eps:g} at delta {spec.delta:.2g} over {plan.releases} "
             f"releases, to whoever sees the models: noise multiplier "
             f"{forecast.noise_multiplier:.4g} x clip {spec.clip:g}"
         )
     else:
-        clear = [b for b in layout.blocks if b not in outline.mechanism.noised_blocks]
+        lines.append(f"           status NONE: {statement.sentence}")
         lines.append(
-            f"           released in the clear: {', '.join(clear)} -> NO FINITE EPSILON for the run"
+            f"           noise multiplier {forecast.noise_multiplier:.4g} x clip {spec.clip:g}"
         )
     lines.append(
         f"           noise is as long as the signal at {forecast.break_even_clients:,.0f} clients; "

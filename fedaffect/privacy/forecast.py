@@ -62,12 +62,16 @@ def _advice(mechanism: Mechanism, plan: ReleasePlan, d: int, needed: float) -> t
     n, eps = plan.clients_per_round, mechanism.spec.eps
     laplace = mechanism.norm == "l1"
     affordable = int(n / mechanism.scale if laplace else (n / mechanism.scale) ** 2)
+    budget = (
+        f"with noise sized for a total of eps={eps:g} at delta={mechanism.spec.delta:.2g} per "
+        f"client (zero-out, external observer) over {plan.releases} releases"
+        if mechanism.noised.all()
+        else "for the noised blocks alone: the others leave in the clear, without a finite epsilon"
+    )
     lines = [
         f"With {n:,.4g} clients a round the noise is {needed / n:,.3g} times as long as the whole "
         f"clipped signal: the {d:,} noised parameters will not learn.",
-        f"Noise and signal are equal at {math.ceil(needed):,} clients a round, for a total of "
-        f"eps={eps:g} at delta={mechanism.spec.delta:.2g} per client (zero-out, external observer) "
-        f"over {plan.releases} releases.",
+        f"Noise and signal are equal at {math.ceil(needed):,} clients a round, {budget}.",
     ]
     fewer = f"at most {affordable:,}" if affordable else "none"
     lines.append(

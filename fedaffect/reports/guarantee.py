@@ -24,7 +24,7 @@ COVERED = {
     "clear": "NO: released in the clear",
 }
 _ROLES = (
-    ("Server (aggregator)", "every client's clipped update, before noise"),
+    ("Server (aggregator)", "every client's update, before any noise"),
     ("Other clients", "the global model of every round"),
     ("Recipient of the model", "the final global model"),
     ("Outsider", "nothing, unless a model or this report is handed on"),

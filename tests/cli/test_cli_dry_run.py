@@ -93,7 +93,8 @@ def test_the_words_go_to_stderr_beside_json() -> None:
 
 def test_a_block_in_the_clear_has_no_finite_epsilon() -> None:
     said = call(*PLAN, "--noise-layers", "task:identity")
-    assert "released in the clear: shared, task:stress -> NO FINITE EPSILON" in said.out
+    assert "released in the clear: shared, task:stress" in said.out
+    assert "status NONE: Noise was added only to `task:identity`" in said.out
     assert "total eps" not in said.out
 
 
