@@ -28,40 +28,55 @@ def write_before(folder: Path, experiment: Experiment) -> None:
     write_json_atomic(folder / "partition.json", _who_holds_what(experiment))
 
 
-def write_after(
+def write_trained(
     folder: Path,
-    record: RunRecord,
+    run_id: str,
     experiment: Experiment,
     params: np.ndarray,
+    statement: dict[str, Any],
     ledger_excerpt: list[str],
 ) -> None:
-    """Write the result of a finished run, ``report.html`` last.
+    """Write the model with its privacy statement, before anything else can fail: it is paid for.
+
+    Args:
+        folder: Folder of the run.
+        run_id: Name of the run.
+        experiment: What was trained.
+        params: Final parameters (d,) of the first fold.
+        statement: The privacy statement.
+        ledger_excerpt: This run's lines of the ledger; none without DP.
+
+    Raises:
+        StorageError: E803 the disk refuses.
+    """
+    write_json_atomic(folder / "privacy.json", statement)
+    if ledger_excerpt:
+        lines = "".join(line + "\n" for line in ledger_excerpt)
+        write_text_atomic(folder / "ledger_excerpt.jsonl", lines)
+    run_folder.save_model(
+        folder,
+        params.astype(experiment.factory.dtype),
+        experiment.factory.layout,
+        {
+            "run_id": run_id,
+            "model": experiment.config.model.name,
+            "privacy_status": statement["status"],
+            "eps": str(statement["eps"]),
+            "delta": str(statement["delta"]),
+            "unit": statement["unit"],
+        },
+    )
+
+
+def write_result(folder: Path, record: RunRecord) -> None:
+    """Write what was measured, ``report.html`` last.
 
     Raises:
         StorageError: E803 the disk refuses.
     """
     from fedaffect.reports.json_file import load_record, write_report
 
-    p = record.privacy
-    write_json_atomic(folder / "privacy.json", p)
     write_json_atomic(folder / "metrics.json", _metrics(record))
-    if ledger_excerpt:
-        write_text_atomic(
-            folder / "ledger_excerpt.jsonl", "".join(line + "\n" for line in ledger_excerpt)
-        )
-    run_folder.save_model(
-        folder,
-        params.astype(experiment.factory.dtype),
-        experiment.factory.layout,
-        {
-            "run_id": record.provenance.run_id,
-            "model": record.model.name,
-            "privacy_status": p["status"],
-            "eps": str(p["eps"]),
-            "delta": str(p["delta"]),
-            "unit": p["unit"],
-        },
-    )
     write_json_atomic(folder / "report.json", record.model_dump(mode="json"))
     write_report(folder, load_record(folder))  # as fedaffect report will, byte by byte
 

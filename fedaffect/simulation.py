@@ -76,6 +76,14 @@ def simulate(
             _take_back_signals()
             run = _Run(run_id, folder, grid, heard)
             outcome = run.train_privately(experiment)
+            run_files.write_trained(
+                folder,
+                run_id,
+                experiment,
+                outcome.training.params[0],
+                outcome.statement,
+                outcome.excerpt,
+            )
             heard.stage("training fresh identity attackers")
             figures = final_figures(experiment, outcome.training.params)
             no_dp, iid = run.references(experiment, figures)
@@ -96,7 +104,7 @@ def simulate(
         seconds=time.perf_counter() - clock,
     )
     heard.stage("writing the report")
-    run_files.write_after(folder, record, experiment, outcome.training.params[0], outcome.excerpt)
+    run_files.write_result(folder, record)
     return record
 
 

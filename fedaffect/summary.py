@@ -240,7 +240,8 @@ def _warnings(
     experiment: Experiment, forecast: Forecast, statement: dict[str, Any], reference: bool
 ) -> tuple[str, ...]:
     lines = [f"W112 {s}" for s in forecast.sentences]
-    lines += [str(w) for w in statement["warnings"]]
+    if experiment.config.dp.mechanism != "none":
+        lines += [str(w) for w in statement["warnings"]]
     if experiment.split.leaks_overlap:
         lines.append(
             "W121 random windows overlap across the split: these figures flatter the model"

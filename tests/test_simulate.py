@@ -17,7 +17,7 @@ from tiny import tiny
 import fedaffect
 from fedaffect.build import build
 from fedaffect.config_sources import resolve
-from fedaffect.errors import DataError, StorageError, UsageError
+from fedaffect.errors import StorageError, UsageError
 from fedaffect.record import RoundRecord, RunRecord
 from fedaffect.reports.json_file import load_record
 
@@ -122,9 +122,6 @@ class TestFolder:
         assert load_record(tmp_path / record.folder) == record
 
     def test_a_run_that_ends_before_it_begins_leaves_no_folder(self, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match="people enrolled"):
-            simulated(tmp_path / "run", {"federation.clients": 1, "synthetic.people": 2})
-        assert not (tmp_path / "run" / "report.json").exists()
         with pytest.raises(UsageError, match="pieces of consecutive windows"):
             simulated(tmp_path / "other", {"data.partition": "shards", "federation.clients": 500})
         assert not (tmp_path / "other").exists()
@@ -214,6 +211,20 @@ class TestEvaluation:
         assert (split.people_unseen, split.leaks_overlap) == (0, False)
         assert split.smallest_gap_s == 60.0
         assert all(p.seen_in_training for p in run.record.figures.per_person)
+
+    def test_one_person_cannot_be_told_from_others(self, tmp_path: Path) -> None:
+        changes = {"federation.clients": 1, "synthetic.people": 2, "data.eval": "unseen"}
+        run = simulated(tmp_path / "run", changes)
+        figures = run.record.figures
+        assert figures.identity_strongest.value is None
+        assert figures.identity_strongest.note == "n/a (one person)"
+        assert figures.identity_attacks == {}
+        assert [r.identity_probe for r in run.record.rounds] == [None] * 3
+        assert b"n/a (one person)" in run.bytes_of("report.html")
+
+    def test_without_dp_nobody_is_warned_of_a_stated_epsilon(self, tmp_path: Path) -> None:
+        plain = simulated(tmp_path / "plain", {"data.partition": "iid"})
+        assert not [w for w in plain.record.warnings if w.startswith("W120")]
 
 
 class TestPython:

@@ -244,7 +244,8 @@ def result_lines(record: RunRecord) -> list[str]:
         lines.append(f"  {label:25}{_interval(get(f)):21}{_share(get(f).chance):8}{beside}{mark}")
     attackers = ", ".join(f"{n} {_share(e.value)}" for n, e in f.identity_attacks.items())
     raw = _share(f.raw_features_attack.value)
-    lines += [f"  attackers: {attackers}; on the raw features: {raw}", ""]
+    lines += [f"  attackers: {attackers}; on the raw features: {raw}"] if attackers else []
+    lines.append("")
     lines.append(f"Privacy  {record.privacy['status']}: {record.privacy['sentence']}")
     lines += [f"         {detail}" for detail in record.privacy["details"]]
     told = [w.partition(" ") for w in record.warnings if not w.startswith("W112")]

@@ -26,6 +26,7 @@ from fedaffect.record import Estimate, Figures, PersonFigures
 
 PROBE_ENROL, PROBE_TEST = 1500, 600  # windows of the per-round probe
 CHUNK = 2048
+NOT_ATTACKED = Estimate(value=None, note="n/a (one person)")
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class RoundEvaluation:
     """Scores of one fold after a round, on the windows that the curves need and no more."""
 
     def __init__(self, experiment: Experiment, fold: Fold) -> None:
-        self.factory = experiment.factory
+        self.factory, self.people = experiment.factory, len(fold.seen)
         enrol = _thinned(fold.enrol, PROBE_ENROL)
         test = _thinned(fold.identity_test, PROBE_TEST)
         used = np.unique(np.concatenate([np.flatnonzero(fold.stress_test), enrol, test]))
@@ -76,13 +77,17 @@ class RoundEvaluation:
             "stress_balanced_accuracy": metrics.balanced_accuracy(y, said),
             "stress_macro_f1": metrics.macro_f1(y, said),
             "identity_own_head": float(np.mean(of_test == out.identity[self.test])),
-            "identity_probe": quick_probe(
-                out.embedding[self.enrol],
-                self.identity[self.enrol],
-                out.embedding[self.test],
-                of_test,
-            ),
+            "identity_probe": self._probe(out.embedding) if self.people > 1 else None,
         }
+
+    def _probe(self, embedding: np.ndarray) -> float:
+        """Return how often a fresh probe on ``embedding`` (n, H) names the right person."""
+        return quick_probe(
+            embedding[self.enrol],
+            self.identity[self.enrol],
+            embedding[self.test],
+            self.identity[self.test],
+        )
 
 
 def _thinned(mask: np.ndarray, at_most: int) -> np.ndarray:
@@ -135,8 +140,14 @@ def final_figures(experiment: Experiment, params: list[np.ndarray]) -> Figures:
             embedding, table.subject, first.enrol, first.identity_test, seed, attackers
         )
 
-    attacks = attack(outputs[0].embedding, ATTACKERS)
-    best = strongest(attacks, seed)
+    attacked: dict[str, Estimate] = {}
+    best_name, best, raw = "none", NOT_ATTACKED, NOT_ATTACKED
+    if people > 1:
+        attacks = attack(outputs[0].embedding, ATTACKERS)
+        attacked = {a.name: _attacked(a) for a in attacks}
+        headline = strongest(attacks, seed)
+        best_name, best = headline.name, _attacked(headline)
+        raw = _attacked(attack(first.features, (LinearProbe(),))[0])
     return Figures(
         stress_accuracy=_estimate(scores["accuracy"], chance["accuracy"]),
         stress_macro_f1=_estimate(scores["macro_f1"], chance["macro_f1"]),
@@ -151,10 +162,10 @@ def final_figures(experiment: Experiment, params: list[np.ndarray]) -> Figures:
             ),
             metrics.identity_chance(people),
         ),
-        identity_attacks={a.name: _attacked(a) for a in attacks},
-        identity_strongest=_attacked(best),
-        strongest_attack=best.name,
-        raw_features_attack=_attacked(attack(first.features, (LinearProbe(),))[0]),
+        identity_attacks=attacked,
+        identity_strongest=best,
+        strongest_attack=best_name,
+        raw_features_attack=raw,
         per_person=_per_person(experiment, stress, own),
     )
 
