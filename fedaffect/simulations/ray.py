@@ -169,12 +169,13 @@ class RayGrid(SimulationGrid):
                     do="start the cluster first, or leave --ray-address out",
                 ) from error
             return
-        self._temp = tempfile.mkdtemp(prefix="fa-")  # short: Ray's socket paths end at 107 bytes
+        # Short, as socket paths end at 107 bytes; Ray opens its folder to all, so ours closes it.
+        self._temp = tempfile.mkdtemp(prefix="fa-")
         ray.init(
             num_cpus=workers or os.cpu_count(),
             include_dashboard=False,
             object_store_memory=512 * 1024**2,
-            _temp_dir=self._temp,
+            _temp_dir=os.path.join(self._temp, "r"),
             **quiet,
         )
 

@@ -36,6 +36,7 @@ def ray_session() -> Iterator[None]:
     owner = RayGrid("owner", 3)
     folder = owner._temp
     assert folder is not None and Path(folder).is_dir()
+    assert Path(folder).stat().st_mode & 0o077 == 0  # nobody else reads what Ray spills
     yield
     assert ray.is_initialized()  # the borrowers left it running
     owner.close()
