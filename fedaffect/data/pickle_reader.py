@@ -43,8 +43,8 @@ def load_pickle(
 ) -> object:
     """Read the data in the pickle ``path``; arrays stay in the file until they are asked for.
 
-    What is read equals what ``pickle.load(file, encoding="latin1")`` gives: the strings of Python 2
-    are read as Latin-1 text, bytes of Python 3 as bytes.
+    What is read equals what the standard library gives with ``encoding="latin1"``: the strings of
+    Python 2 are read as Latin-1 text, bytes of Python 3 as bytes.
 
     Args:
         path: The file.

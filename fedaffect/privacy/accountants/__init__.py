@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fedaffect.privacy.accountants import closed_form, pld, rdp
-from fedaffect.privacy.accountants.library import version
+from fedaffect.privacy.accountants.backend import version
 from fedaffect.privacy.base import Event, Noise
 
 Method = Literal["tight", "rdp"]

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from fedaffect.privacy.accountants import rdp
-from fedaffect.privacy.accountants.library import quiet
+from fedaffect.privacy.accountants.backend import quiet
 from fedaffect.privacy.accountants.search import smallest_scale
 from fedaffect.privacy.base import Event, Noise
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from fedaffect.privacy.accountants.library import quiet
+from fedaffect.privacy.accountants.backend import quiet
 from fedaffect.privacy.accountants.search import smallest_scale
 from fedaffect.privacy.base import Event, Noise
 

@@ -7,6 +7,7 @@ its norm, its noise and its way to account.
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Literal, Self
@@ -32,7 +33,7 @@ from fedaffect.privacy.promise import Promise
 
 
 @dataclass(frozen=True)
-class CentralNoise:
+class CentralNoise(ABC):
     """Noise with one standard deviation on all noised blocks, which are clipped together.
 
     Args:
@@ -69,9 +70,9 @@ class CentralNoise:
         return self.spec.clip
 
     @property
+    @abstractmethod
     def noise_sd(self) -> float:
         """Standard deviation of the noise per noised coordinate of the sum."""
-        raise NotImplementedError
 
     @cached_property
     def noised_blocks(self) -> tuple[str, ...]:
@@ -140,9 +141,9 @@ class CentralNoise:
         event = replace(self.event(plan), releases=releases)
         return Promise(event, self.spec.delta, self.method).eps
 
+    @abstractmethod
     def _draw(self, stream: NoiseStream, size: int) -> np.ndarray:
         """Return unit noise, (size,)."""
-        raise NotImplementedError
 
     @property
     def _calibrated(self) -> Layout:
