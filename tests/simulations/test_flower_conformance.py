@@ -7,9 +7,11 @@ own, so that it meets no other, and ends it by the process id found under that f
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import tomllib
 from collections.abc import Iterator
@@ -55,7 +57,9 @@ def flower(tmp_path: Path) -> Iterator[dict[str, str]]:
     home = tmp_path / "flwr"
     home.mkdir()
     http_port, control_port = free_ports(2)
+    ray_folder = tempfile.mkdtemp(prefix="fr-")  # not /tmp/ray, where a dead cluster may be named
     yield os.environ | {
+        "RAY_TMPDIR": ray_folder,
         "FLWR_HOME": str(home),
         "FLWR_LOCAL_SUPERLINK_HTTP_API_PORT": str(http_port),
         "FLWR_LOCAL_CONTROL_API_PORT": str(control_port),
@@ -73,6 +77,7 @@ def flower(tmp_path: Path) -> Iterator[dict[str, str]]:
     for process in alive:
         process.kill()
     psutil.wait_procs(alive, timeout=10)
+    shutil.rmtree(ray_folder, ignore_errors=True)
 
 
 @pytest.mark.conformance

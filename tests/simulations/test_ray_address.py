@@ -1,9 +1,11 @@
 """Ray clusters: one that is not there is reported at once, one that runs is used."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -50,8 +52,10 @@ def test_a_cluster_that_runs_gives_the_model_of_engine_local(tmp_path: Path) -> 
     head = ["start", "--head", f"--port={port}", "--num-cpus=2", "--include-dashboard=false"]
     environment = {**os.environ, "FEDAFFECT_HOME": str(tmp_path / "home")}
     environment.pop("RAY_ADDRESS", None)
+    ray_folder = tempfile.mkdtemp(prefix="fr-")  # so that no other Ray finds this cluster
     cluster = subprocess.Popen(  # --block: ends its own processes, and no other Ray, on SIGTERM
         [*ray_command, *head, "--block", "--disable-usage-stats"],
+        env={**environment, "RAY_TMPDIR": ray_folder},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -76,5 +80,6 @@ def test_a_cluster_that_runs_gives_the_model_of_engine_local(tmp_path: Path) -> 
     finally:
         cluster.terminate()
         cluster.wait(timeout=30)
+        shutil.rmtree(ray_folder, ignore_errors=True)
     for name, tensor in models["local"].items():
         np.testing.assert_allclose(models["ray"][name], tensor, rtol=0, atol=1e-10)
