@@ -8,9 +8,10 @@ e^eps overflows.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from fedaffect.privacy.accountants.search import bisect, unreachable
-from fedaffect.privacy.base import Event, Noise
+from fedaffect.privacy.base import Event
 
 _MU_RANGE = (1e-6, 1e4)
 
@@ -46,20 +47,28 @@ def epsilon(event: Event, delta: float) -> float:
     return bisect(lambda eps: log_delta(eps, m) <= target, 0.0, high)
 
 
-def scale(noise: Noise, eps: float, delta: float, rate: float, releases: int) -> float:
-    """Return the smallest multiplier z with which ``releases`` releases keep (eps, delta).
+def scale(event: Event, eps: float, delta: float) -> float:
+    """Return the smallest multiplier z with which ``event`` keeps (eps, delta).
+
+    Args:
+        event: What is released; its own scale is not read.
+        eps: Target.
+        delta: Target.
 
     Raises:
         UsageError: E222 the budget is out of reach.
         ValueError: the event is not Gaussian noise at q = 1.
     """
-    if noise != "gaussian" or rate != 1:
-        raise ValueError(f"no closed form for {noise} noise at q = {rate}")
+    if event.noise != "gaussian" or event.rate != 1:
+        raise ValueError(f"no closed form for {event}")
     target = math.log(delta)
     low_mu, high_mu = _MU_RANGE
-    if log_delta(eps, low_mu) > target:
-        raise unreachable(eps, delta, epsilon(Event("gaussian", 1 / low_mu, 1, 1), delta))
-    if log_delta(eps, high_mu) <= target:
-        raise unreachable(eps, delta, epsilon(Event("gaussian", 1 / high_mu, 1, 1), delta))
+    for mu, reached in (
+        (low_mu, log_delta(eps, low_mu) <= target),
+        (high_mu, log_delta(eps, high_mu) > target),
+    ):
+        if not reached:
+            once = replace(event, scale=1 / mu, releases=1, group=1)
+            raise unreachable(eps, delta, epsilon(once, delta))
     z_once = bisect(lambda z: log_delta(eps, 1 / z) <= target, 1 / high_mu, 1 / low_mu)
-    return math.sqrt(releases) * z_once
+    return math.sqrt(event.releases) * event.group * z_once

@@ -1,4 +1,4 @@
-"""The smallest noise that an accountant lets through."""
+"""The smallest noise, and the most releases, that an accountant lets through."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from fedaffect.errors import UsageError
 
 _RANGE = (1e-3, 1e7)
 _TOLERANCE = 1e-4
+_MOST = 10**6
 
 
 def smallest_scale(
     account: Callable[[float], float], eps: float, delta: float, start: float
 ) -> float:
-    """Return a scale z with ``account(z) <= eps``, at most 0.01 percent above the smallest.
+    """Return a scale z with ``account(z) <= eps``, within 0.01 percent of the smallest.
+
+    The search ends when eps is met to 0.005 percent, or z known to 0.01 percent.
 
     Args:
         account: Noise scale to eps, falling.
@@ -38,7 +41,7 @@ def smallest_scale(
         high, at_high = low, at_low
         low, step = max(low * step, smallest), step * step
     turn = 0
-    while high - low > _TOLERANCE * high:
+    while high - low > _TOLERANCE * high and at_high < eps * (1 - _TOLERANCE / 2):
         middle = (low + high) / 2 if turn % 3 == 2 else _guess(low, at_low, high, at_high, eps)
         at_middle = account(middle)
         if at_middle <= eps:
@@ -54,9 +57,27 @@ def _guess(low: float, at_low: float, high: float, at_high: float, eps: float) -
     if at_high <= 0:
         return (low + high) / 2
     share = math.log(at_low / eps) / math.log(at_low / at_high)
-    guess = low * math.pow(high / low, share) * (1 + _TOLERANCE / 3)
+    guess = low * math.pow(high / low, share) * (1 + _TOLERANCE / 8)
     margin = _TOLERANCE * high / 2
     return min(max(guess, low + margin), high - margin)
+
+
+def most_releases(account: Callable[[int], float], eps: float, start: int = 1) -> int:
+    """Return the largest number of releases, 0 to a million, with ``account(number) <= eps``.
+
+    Args:
+        account: Number of releases to eps, growing.
+        eps: Target.
+        start: First guess.
+    """
+    low, high = 0, max(1, min(start, _MOST))
+    while high <= _MOST and account(high) <= eps:
+        low, high = high, high + max(1, high // 4)
+    high = min(high, _MOST + 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if account(middle) <= eps else (low, middle)
+    return low
 
 
 def bisect(holds: Callable[[float], bool], low: float, high: float) -> float:
