@@ -8,42 +8,43 @@ reported, never under-reported.
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import json
-import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from fedaffect.atomic_file import fsync_folder
 from fedaffect.errors import PrivacyError
+from fedaffect.failpoint import fail_here
 from fedaffect.home import private_folder
-from fedaffect.privacy.base import NoiseKey, ReleasePlan
-from fedaffect.privacy.mechanisms.central import CentralNoise
+from fedaffect.privacy.base import NoiseKey
+from fedaffect.privacy.charges import Account, Charge, Release, Terms, post
+from fedaffect.privacy.ledger_file import LedgerFile
 
-State = Literal["intent", "released"]
+__all__ = ["Charge", "Ledger", "Terms"]
 
 
 class Ledger:
     """Charges and releases on one data set. Several processes may hold it open and write.
 
-    Make one with ``Ledger.open``. Use it as a context manager, or ``close`` it.
+    Make one with ``Ledger.open``. Use it as a context manager, or ``close`` it. What it tells is
+    as new as the file: it reads what others have written first.
     """
 
-    def __init__(self, path: Path, key: NoiseKey) -> None:
-        self._path, self._key = path, key
-        self._lines: list[str] = []
-        self._entries: list[dict[str, Any]] = []
-        self._heads = [_digest(f"fedaffect ledger {path.stem}")]
-        self._size = 0  # bytes of the file that were read and checked
-        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    def __init__(self, path: Path, key: NoiseKey, *, make: bool) -> None:
+        self._key = key
+        self._accounts: dict[str, Account] = {}
+        self._run_of_line: list[str] = []
+        self._file = LedgerFile(path, make=make, on_entry=self._enter)
 
     @classmethod
     def open(
-        cls, home: Path, fingerprint: str, key: NoiseKey, *, expected_head: str | None = None
+        cls,
+        home: Path,
+        fingerprint: str,
+        key: NoiseKey,
+        *,
+        expected_head: str | None = None,
+        must_exist: bool = False,
     ) -> Ledger:
         """Open or begin the ledger of a data set and check its chain.
 
@@ -52,6 +53,7 @@ class Ledger:
             fingerprint: Names the data set and site; letters, digits, ``-``, ``_`` and ``.``.
             key: The secret noise key.
             expected_head: Head kept by a checkpoint; the chain must contain it.
+            must_exist: A run goes on, so a missing ledger was lost.
 
         Raises:
             PrivacyError: E402 the chain is edited, cut or missing; E404 the key is for tests, or
@@ -59,20 +61,23 @@ class Ledger:
         """
         if key.kind != "secret":
             raise PrivacyError("E404", "unsafe test noise is never charged to a ledger")
-        if not re.fullmatch(r"\w[\w.-]{0,199}", fingerprint, re.ASCII):
-            raise ValueError(f"{fingerprint!r} cannot name a ledger")
-        folder = private_folder(home / "ledger")
-        path = folder / f"{fingerprint}.jsonl"
+        path = ledger_path(home, fingerprint)
+        private_folder(path.parent)
+        make = expected_head is None and not must_exist
         try:
-            ledger = cls(path, key)
-            fsync_folder(folder)
+            ledger = cls(path, key, make=make)
+        except FileNotFoundError as error:
+            raise PrivacyError(
+                "E402",
+                f"privacy ledger {path} is missing, but this run has charged it",
+                do="restore it from a backup, or set FEDAFFECT_HOME to where it was written",
+            ) from error
         except OSError as error:
             raise PrivacyError("E404", f"cannot open {path}: {error.strerror}") from error
         try:
-            with ledger._locked():
-                pass
-            if expected_head is not None and expected_head not in ledger._heads:
-                raise ledger._broken("was cut or replaced: it lacks the head of this run")
+            with ledger._file.locked():
+                if expected_head is not None and expected_head not in ledger._file.chain.heads:
+                    raise ledger._file.broken("was cut or replaced: it lacks the head of this run")
         except BaseException:
             ledger.close()
             raise
@@ -81,88 +86,111 @@ class Ledger:
     @property
     def head(self) -> str:
         """Hex digest of the last line: keep it where the file is not."""
-        return self._heads[-1]
+        with self._file.locked():
+            return self._file.chain.head
 
-    def charge(
-        self, run: str, release: int, mechanism: CentralNoise, plan: ReleasePlan, inputs: bytes
-    ) -> None:
-        """Write down, for good, that ``release`` of ``run`` is about to be paid for.
+    def charge(self, run: str, charges: Sequence[Charge], limit: int) -> None:
+        """Write down, for good, that releases of ``run`` are about to be paid for: all or none.
 
-        Call it before noise is drawn. The same release of the same inputs is free: it repeats
-        the same noise. The same release of other inputs is charged once more.
+        Call it before noise is drawn. The same release of the same inputs by the same party is
+        free: it repeats the same noise. The same release of other inputs is charged once more.
 
         Args:
             run: Id of the run.
-            release: Number of the release in the run.
-            mechanism: The calibrated mechanism.
-            plan: What the budget was calibrated for.
-            inputs: ``mechanism.inputs_digest(total)``; only its MAC is stored.
+            charges: What is about to be released.
+            limit: Number of releases that the budget of the run affords a party.
 
         Raises:
-            PrivacyError: E401 the plan has no release left; E402 the chain is broken; E404 the
-                file cannot be written.
+            PrivacyError: E401 a party would exceed its limit, or the terms are not those of the
+                run; E402 the chain is broken; E404 the file cannot be written.
         """
-        sealed = self._key.seal(inputs)
-        with self._locked():
-            charged = self._charged(run)
-            if (release, sealed) in charged:
-                return
-            if len(charged) >= plan.releases or release > plan.releases:
-                raise PrivacyError(
-                    "E401",
-                    f"release {release} of {run} would exceed the budget: {len(charged)} of "
-                    f"{plan.releases} planned releases are spent",
-                    do="keep the last model, or start a new run with a larger plan",
-                )
-            self._append(
-                state="intent",
-                run=run,
-                release=release,
-                unit="client",
-                blocks=list(mechanism.noised_blocks),
-                noise=mechanism.noise,
-                z=mechanism.scale,
-                q=plan.amplifying_rate,
-                planned=plan.releases,
-                eps=mechanism.spec.eps,
-                delta=mechanism.spec.delta,
-                inputs=sealed,
-            )
+        fail_here("ledger.before_charge")
+        with self._file.locked():
+            fresh: dict[tuple[str, Release], Charge] = {}
+            for charge in charges:
+                at = (charge.party, self._release(charge))
+                if at[1] not in self._charged(run, charge.party):
+                    fresh.setdefault(at, charge)
+            lines = self._terms_line(run, [c.terms for c in charges])
+            spent = {charge.party: len(self._charged(run, charge.party)) for charge in charges}
+            for (party, release), charge in fresh.items():
+                if spent[party] >= limit:
+                    raise PrivacyError(
+                        "E401",
+                        f"release {release[0]} of {run}, {party}, would exceed the budget: "
+                        f"{spent[party]} of {limit} affordable releases are spent",
+                        do="keep the last model, or start a new run with a larger plan",
+                    )
+                spent[party] += 1
+                drawn = None if charge.clients is None else [int(c) for c in charge.clients]
+                lines.append(_line("intent", run, party, release) | {"clients": drawn})
+            self._append(lines)
+        fail_here("ledger.charged")
 
-    def released(self, run: str, release: int, inputs: bytes) -> None:
-        """Write down that the charged ``release`` has left the server.
+    def released(self, run: str, charges: Sequence[Charge]) -> None:
+        """Write down that charged releases have left.
 
         Raises:
-            PrivacyError: E401 it was never charged; E402 the chain is broken; E404 the file
-                cannot be written.
+            PrivacyError: E401 one was never charged, and nothing is written; E402 the chain is
+                broken; E404 the file cannot be written.
         """
-        sealed = self._key.seal(inputs)
-        with self._locked():
-            if (release, sealed) not in self._charged(run):
-                raise PrivacyError("E401", f"release {release} of {run} was never charged")
-            done = {"state": "released", "run": run, "release": release, "inputs": sealed}
-            if not any(done.items() <= entry.items() for entry in self._entries):
-                self._append(**done)
+        with self._file.locked():
+            fresh: dict[tuple[str, Release], dict[str, Any]] = {}
+            for charge in charges:
+                party, release = charge.party, self._release(charge)
+                if release not in self._charged(run, party):
+                    raise PrivacyError(
+                        "E401", f"release {release[0]} of {run}, {party}, was never charged"
+                    )
+                if (party, release) not in self._accounts[run].released:
+                    fresh[party, release] = _line("released", run, party, release)
+            self._append(list(fresh.values()))
+        fail_here("ledger.released")
 
-    def spent(self, run: str) -> int:
-        """Return how many releases ``run`` has paid for, finished or not."""
-        return len(self._charged(run))
+    def spent(self, run: str, party: str | None = None) -> int:
+        """Return how many releases a party of ``run`` has paid for, finished or not.
+
+        Args:
+            run: Id of the run.
+            party: Whose; ``None``: the largest number over parties.
+        """
+        with self._file.locked():
+            return self._accounts[run].spent(party) if run in self._accounts else 0
+
+    def participations(self, run: str) -> dict[int, int] | None:
+        """Return client to the number of charged releases that it was drawn for.
+
+        A client that draws its own noise takes part in the releases that it has paid for.
+        ``None`` where it must stay secret who was drawn.
+        """
+        with self._file.locked():
+            return self._accounts[run].participations() if run in self._accounts else {}
+
+    def terms(self, run: str) -> Terms:
+        """Return the terms of the releases of ``run``.
+
+        Raises:
+            PrivacyError: E401 the run was never charged.
+        """
+        with self._file.locked():
+            if run not in self._accounts:
+                raise PrivacyError("E401", f"{run} was never charged to {self._file.path}")
+            return self._accounts[run].terms
 
     def runs(self) -> dict[str, int]:
         """Return every run on this data set with the number of its paid releases."""
-        names = dict.fromkeys(str(entry["run"]) for entry in self._entries)
-        return {run: self.spent(run) for run in names}
+        with self._file.locked():
+            return {run: account.spent() for run, account in self._accounts.items()}
 
     def excerpt(self, run: str) -> list[str]:
         """Return the lines of ``run`` as they stand in the file, without newlines."""
-        pairs = zip(self._lines, self._entries, strict=True)
-        return [line for line, entry in pairs if entry["run"] == run]
+        with self._file.locked():
+            pairs = zip(self._file.chain.lines, self._run_of_line, strict=True)
+            return [line for line, of in pairs if of == run]
 
     def close(self) -> None:
         """Close the file. Closing twice is fine."""
-        if self._handle >= 0:
-            os.close(self._handle)
-            self._handle = -1
+        self._file.close()
 
     def __enter__(self) -> Ledger:
         return self
@@ -170,74 +198,45 @@ class Ledger:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _charged(self, run: str) -> set[tuple[int, str]]:
-        return {
-            (entry["release"], entry["inputs"])
-            for entry in self._entries
-            if entry["run"] == run and entry["state"] == "intent"
-        }
+    def _enter(self, entry: dict[str, Any]) -> None:
+        post(self._accounts, entry)
+        self._run_of_line.append(entry["run"])
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Hold the only write lock, knowing all that other processes have written."""
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX)
-            try:
-                self._catch_up()
-                yield
-            finally:
-                fcntl.flock(self._handle, fcntl.LOCK_UN)
-        except OSError as error:
-            raise PrivacyError("E404", f"cannot use {self._path}: {error.strerror}") from error
+    def _release(self, charge: Charge) -> Release:
+        return int(charge.release), self._key.seal(charge.inputs)
 
-    def _catch_up(self) -> None:
-        status = os.fstat(self._handle)
-        if status.st_mode & 0o077 or status.st_nlink != 1:
-            raise self._broken("can be read by other users, was deleted or has a second name")
-        if status.st_size < self._size:
-            raise self._broken("became shorter")
-        news = os.pread(self._handle, status.st_size - self._size, self._size)
-        whole = news[: news.rfind(b"\n") + 1]
-        for line in whole.decode(errors="replace").splitlines():
-            self._take(line)
-        self._size += len(whole)
-        if len(news) > len(whole):  # a write that power loss cut: no noise was drawn after it
-            os.ftruncate(self._handle, self._size)
+    def _charged(self, run: str, party: str) -> dict[Release, tuple[int, ...] | None]:
+        return self._accounts[run].charged.get(party, {}) if run in self._accounts else {}
 
-    def _take(self, line: str) -> None:
-        try:
-            entry = json.loads(line)
-            sound = entry["counter"] == len(self._entries) and entry["previous"] == self.head
-            sound &= {"state", "run", "release", "inputs"} <= entry.keys()
-        except (ValueError, TypeError, KeyError, AttributeError):
-            sound = False
-        if not sound:
-            raise self._broken(f"was edited at line {len(self._entries) + 1}")
-        self._entries.append(entry)
-        self._lines.append(line)
-        self._heads.append(_digest(line))
+    def _terms_line(self, run: str, terms: list[Terms]) -> list[dict[str, Any]]:
+        """Return the line that states the terms of a run, where there is none yet."""
+        known = [self._accounts[run].terms] if run in self._accounts else []
+        if any(other != (known + terms)[0] for other in terms):
+            raise PrivacyError(
+                "E401",
+                f"the releases of {run} are on other terms than those charged before",
+                do="start a new run for another mechanism, noise or budget",
+            )
+        if known or not terms:
+            return []
+        return [{"state": "terms", "run": run, "terms": terms[0].to_dict()}]
 
-    def _append(self, **values: Any) -> None:
-        entry = {"counter": len(self._entries), **values, "previous": self.head}
-        line = json.dumps(entry, allow_nan=False)
-        data = line.encode() + b"\n"
-        try:
-            if os.pwrite(self._handle, data, self._size) != len(data):
-                raise OSError(28, "disk full")
-            os.fsync(self._handle)
-        except OSError:
-            os.ftruncate(self._handle, self._size)
-            raise
-        self._size += len(data)
-        self._take(line)
-
-    def _broken(self, why: str) -> PrivacyError:
-        return PrivacyError(
-            "E402",
-            f"privacy ledger {self._path} {why}",
-            do="restore it from a backup; without it the privacy spent on these data is unknown",
-        )
+    def _append(self, lines: list[dict[str, Any]]) -> None:
+        if lines:
+            self._file.append(lines)
 
 
-def _digest(line: str) -> str:
-    return hashlib.sha256(line.encode()).hexdigest()
+def ledger_path(home: Path, fingerprint: str) -> Path:
+    """Return where the ledger of a data set lies in the state folder ``home``.
+
+    Raises:
+        ValueError: the fingerprint cannot name a file.
+    """
+    if not re.fullmatch(r"\w[\w.-]{0,199}", fingerprint, re.ASCII):
+        raise ValueError(f"{fingerprint!r} cannot name a ledger")
+    return home / "ledger" / f"{fingerprint}.jsonl"
+
+
+def _line(state: str, run: str, party: str, release: Release) -> dict[str, Any]:
+    number, inputs = release
+    return {"state": state, "run": run, "party": party, "release": number, "inputs": inputs}

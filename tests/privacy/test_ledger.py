@@ -1,80 +1,70 @@
-"""The ledger: charged before noise, kept through crashes, and an edit shows."""
+"""The ledger: charged before noise by any party, in batches, all or none."""
 
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from ledger_cases import KEY, TERMS, charge, code_of, file_of, of, opened
 
 from fedaffect.errors import PrivacyError
-from fedaffect.params import Layout
-from fedaffect.privacy.base import PrivacySpec, ReleasePlan
-from fedaffect.privacy.ledger import Ledger
-from fedaffect.privacy.mechanisms.gaussian import Gaussian
-from fedaffect.privacy.noise import SecretNoiseKey, TestNoiseKey
-
-LAYOUT = Layout(("a", "b"), ((2,), (3,)), {"shared": ("a",), "task:stress": ("b",)})
-PLAN = ReleasePlan(3, 4, 1.0, "full", 4, 1, 1)
-KEY = SecretNoiseKey(bytes(32))
-MECHANISM = Gaussian(PrivacySpec("gaussian", 5.0, None, "all", 1.0)).calibrate(PLAN, LAYOUT)
-
-
-def opened(home: Path, head: str | None = None) -> Ledger:
-    return Ledger.open(home, "wesad-0123abcd", KEY, expected_head=head)
-
-
-def charge(ledger: Ledger, release: int, inputs: bytes = b"sum", run: str = "run-a") -> None:
-    ledger.charge(run, release, MECHANISM, PLAN, inputs)
-
-
-def file_of(home: Path) -> Path:
-    return home / "ledger" / "wesad-0123abcd.jsonl"
-
-
-def code_of(caught: pytest.ExceptionInfo[PrivacyError]) -> tuple[str, int]:
-    return caught.value.code, caught.value.exit_code
+from fedaffect.privacy.ledger import Ledger, Terms
+from fedaffect.privacy.noise import TestNoiseKey
+from fedaffect.privacy.run_budget import RunBudget
 
 
 def test_entries(tmp_path: Path) -> None:
     with opened(tmp_path) as ledger:
         charge(ledger, 1, b"secret sum")
-        ledger.released("run-a", 1, b"secret sum")
+        ledger.released("run-a", [of(1, b"secret sum")])
         lines = file_of(tmp_path).read_text().splitlines()
-    intent, released = (json.loads(line) for line in lines)
-    assert intent["counter"] == 0 and released["counter"] == 1
-    assert (intent["state"], released["state"]) == ("intent", "released")
-    assert intent["unit"] == "client" and intent["blocks"] == ["shared", "task:stress"]
-    assert (intent["z"], intent["q"], intent["eps"], intent["delta"]) == (
-        MECHANISM.scale,
-        1.0,
-        5.0,
-        1e-5,
-    )
+    terms, intent, released = (json.loads(line) for line in lines)
+    assert [e["counter"] for e in (terms, intent, released)] == [0, 1, 2]
+    assert [e["state"] for e in (terms, intent, released)] == ["terms", "intent", "released"]
+    assert terms["terms"] == {
+        "mechanism": "gaussian",
+        "noise": "gaussian",
+        "z": 1.5,
+        "rate": 1.0,
+        "adjacency": "zero_out",
+        "unit": "client",
+        "where": "server",
+        "blocks": ["shared", "task:stress"],
+        "clear": False,
+        "eps": 5.0,
+        "delta": 1e-5,
+        "steps": 1,
+    }
+    assert (intent["party"], intent["release"], intent["clients"]) == ("server", 1, [0, 1])
     # The inputs appear only under the secret key.
     assert intent["inputs"] == KEY.seal(b"secret sum") == released["inputs"]
-    assert b"secret sum".hex() not in lines[0]
+    assert b"secret sum".hex() not in "".join(lines)
     assert stat.S_IMODE(file_of(tmp_path).stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "ledger").stat().st_mode) == 0o700
 
 
-def test_the_charge_is_on_disk_before_it_returns(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    synced: list[str] = []
+def test_a_batch_is_on_disk_after_one_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[list[str]] = []
     really = os.fsync
 
     def spy(handle: int) -> None:
         really(handle)
-        synced.append(file_of(tmp_path).read_text())
+        synced.append([json.loads(e)["state"] for e in file_of(tmp_path).read_text().splitlines()])
 
+    batch = [of(1, party=f"client {i}") for i in range(3)]
     with opened(tmp_path) as ledger:
         monkeypatch.setattr(os, "fsync", spy)
-        charge(ledger, 1)
-    assert json.loads(synced[-1])["state"] == "intent"
+        ledger.charge("run-a", batch, 1)
+        ledger.released("run-a", batch)
+        ledger.charge("run-a", batch, 1)  # free: nothing to write
+        ledger.released("run-a", batch)
+    charged = ["terms", "intent", "intent", "intent"]
+    assert synced == [charged, [*charged, "released", "released", "released"]]
 
 
 def test_spent_survives_a_crash_and_a_replay_is_free(tmp_path: Path) -> None:
@@ -92,127 +82,146 @@ def test_spent_survives_a_crash_and_a_replay_is_free(tmp_path: Path) -> None:
 
 def test_the_budget_ends(tmp_path: Path) -> None:
     with opened(tmp_path) as ledger:
-        for release in (1, 2):
+        for release in (1, 2, 3):
             charge(ledger, release)
-        with pytest.raises(PrivacyError) as caught:
-            charge(ledger, 4)
-        assert code_of(caught) == ("E401", 4)
-        charge(ledger, 3)
         size = file_of(tmp_path).stat().st_size
         for release, inputs in ((4, b"sum"), (3, b"other inputs"), (1, b"third")):
-            with pytest.raises(PrivacyError) as caught:
+            with pytest.raises(PrivacyError, match="3 of 3 affordable") as caught:
                 charge(ledger, release, inputs)
             assert code_of(caught) == ("E401", 4)
         assert file_of(tmp_path).stat().st_size == size
         charge(ledger, 1, run="run-b")  # another run has a budget of its own, and shows
         assert ledger.runs() == {"run-a": 3, "run-b": 1}
-        assert len(ledger.excerpt("run-a")) == 3 and len(ledger.excerpt("run-b")) == 1
+        assert len(ledger.excerpt("run-a")) == 4 and len(ledger.excerpt("run-b")) == 2
+        lines = file_of(tmp_path).read_text().splitlines()
+        assert ledger.excerpt("run-a") + ledger.excerpt("run-b") == lines
 
 
-def test_what_was_not_charged_is_not_released(tmp_path: Path) -> None:
+def test_every_party_has_its_own_count_and_a_batch_is_all_or_none(tmp_path: Path) -> None:
+    parties = [f"client {i}" for i in range(4)]
+    with opened(tmp_path) as ledger:
+        ledger.charge("run-a", [of(1, party=p) for p in parties], 2)
+        ledger.charge("run-a", [of(2, party=parties[2])], 2)
+        before = file_of(tmp_path).read_bytes()
+        with pytest.raises(PrivacyError, match="client 2, would exceed") as caught:
+            ledger.charge("run-a", [of(3, party=p) for p in parties], 2)
+        assert code_of(caught) == ("E401", 4)
+        with pytest.raises(PrivacyError, match="client 0, would exceed"):  # within one batch
+            ledger.charge("run-a", [of(n, party=parties[0]) for n in (2, 3)], 2)
+        assert file_of(tmp_path).read_bytes() == before
+        assert [ledger.spent("run-a", p) for p in (*parties, "server")] == [1, 1, 2, 1, 0]
+        assert ledger.spent("run-a") == 2  # the largest
+        ledger.charge("run-a", [of(2, party=parties[0])] * 3, 2)  # once, however often it is named
+        assert ledger.spent("run-a", parties[0]) == 2
+
+
+def test_who_took_part(tmp_path: Path) -> None:
+    with opened(tmp_path) as ledger:
+        assert ledger.participations("central") == {}
+        ledger.charge("central", [of(1, clients=(0, 1, 2))], 9)
+        ledger.charge("central", [of(2, clients=(2, np.int64(7)))], 9)  # type: ignore[arg-type]
+        ledger.charge("central", [of(2, b"again", clients=(7,))], 9)
+        assert ledger.participations("central") == {0: 1, 1: 1, 2: 2, 7: 2}
+        ledger.charge("local", [of(1, party="client 3"), of(1, party="client 12")], 9)
+        ledger.charge("local", [of(2, party="client 3", clients=None)], 9)
+        assert ledger.participations("local") == {3: 2, 12: 1}
+        ledger.charge("secret", [of(1, clients=(0,))], 9)
+        ledger.charge("secret", [of(2, clients=None)], 9)
+        assert ledger.participations("secret") is None
+    with opened(tmp_path) as ledger:  # and from the file
+        assert ledger.participations("central") == {0: 1, 1: 1, 2: 2, 7: 2}
+        assert ledger.participations("local") == {3: 2, 12: 1}
+        assert ledger.participations("secret") is None
+
+
+def test_the_terms_of_a_run_never_change(tmp_path: Path) -> None:
+    changes = [{"z": 1.6}, {"rate": 0.5}, {"eps": None}, {"delta": 1e-6}, {"clear": True}]
     with opened(tmp_path) as ledger:
         charge(ledger, 1)
-        for run, release, inputs in (
-            ("run-a", 2, b"sum"),
-            ("run-a", 1, b"other"),
-            ("run-b", 1, b"sum"),
-        ):
-            with pytest.raises(PrivacyError) as caught:
-                ledger.released(run, release, inputs)
+        for change in changes:
+            with pytest.raises(PrivacyError, match="other terms") as caught:
+                ledger.charge("run-a", [of(2, terms=replace(TERMS, **change))], 3)  # type: ignore[arg-type]
             assert code_of(caught) == ("E401", 4)
-        ledger.released("run-a", 1, b"sum")
-        ledger.released("run-a", 1, b"sum")
-        assert len(ledger.excerpt("run-a")) == 2
-
-
-def broken_at_open(home: Path, head: str | None = None) -> bool:
-    with pytest.raises(PrivacyError) as caught:
-        opened(home, head)
-    return code_of(caught) == ("E402", 4)
-
-
-def filled(home: Path) -> tuple[list[str], str]:
-    with opened(home) as ledger:
-        for release in (1, 2, 3):
-            charge(ledger, release)
-        return file_of(home).read_text().splitlines(), ledger.head
-
-
-@pytest.mark.parametrize("at", [0, 1, 2])
-def test_an_edit_shows(tmp_path: Path, at: int) -> None:
-    lines, head = filled(tmp_path)
-    edited = list(lines)
-    edited[at] = edited[at].replace('"release": ', '"release":  ')
-    assert edited != lines
-    file_of(tmp_path).write_text("\n".join(edited) + "\n")
-    assert broken_at_open(tmp_path, head)  # without the head an edit of the last line is unseen
+        with pytest.raises(PrivacyError, match="other terms"):  # nor within a batch
+            ledger.charge("run-b", [of(1), of(2, terms=replace(TERMS, z=2.0))], 3)
+        assert ledger.runs() == {"run-a": 1}
+        ledger.charge("run-b", [of(1, terms=replace(TERMS, steps=7, blocks=()))], 3)
+    with opened(tmp_path) as ledger:
+        assert ledger.terms("run-a") == TERMS
+        assert ledger.terms("run-b") == replace(TERMS, steps=7, blocks=())
+        with pytest.raises(PrivacyError, match="never charged") as caught:
+            ledger.terms("run-c")
+        assert code_of(caught) == ("E401", 4)
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda lines: lines[1:],
-        lambda lines: [lines[0], lines[2]],
-        lambda lines: [lines[1], lines[0], lines[2]],
-        lambda lines: [*lines, lines[-1]],
-        lambda lines: [*lines, "{}"],
-        lambda lines: [*lines, "[]"],
-        lambda lines: [*lines, "not json"],
-        lambda lines: [*lines, ""],
+        {"z": -1.0},
+        {"z": float("nan")},
+        {"z": float("inf")},
+        {"rate": 0.0},
+        {"rate": 1.1},
+        {"delta": 0.0},
+        {"delta": 1.0},
+        {"eps": 0.0},
+        {"eps": float("inf")},
+        {"steps": 0},
+        {"noise": "uniform"},
+        {"unit": "person"},
+        {"where": "cloud"},
+        {"adjacency": "add_one"},
     ],
 )
-def test_lines_dropped_moved_or_added_show(tmp_path: Path, change) -> None:  # type: ignore[no-untyped-def]
-    lines, _ = filled(tmp_path)
-    file_of(tmp_path).write_text("\n".join(change(lines)) + "\n")
-    assert broken_at_open(tmp_path)
+def test_terms_that_no_release_has(change: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="no release has these terms"):
+        Terms(**{**TERMS.to_dict(), **change})  # type: ignore[arg-type]
 
 
-def test_a_cut_tail_shows_against_the_kept_head(tmp_path: Path) -> None:
-    lines, head = filled(tmp_path)
-    file_of(tmp_path).write_text("\n".join(lines[:2]) + "\n")
-    assert broken_at_open(tmp_path, head)
-    file_of(tmp_path).unlink()
-    assert broken_at_open(tmp_path, head)
+@pytest.mark.parametrize("party", ["", "Server", "client", "client x", "client -1", "client 1\n"])
+def test_a_party_is_the_server_or_a_numbered_client(party: str) -> None:
+    with pytest.raises(ValueError, match="neither the server nor a client"):
+        of(1, party=party)
 
 
-def test_a_ledger_of_other_data_shows(tmp_path: Path) -> None:
-    filled(tmp_path)
-    file_of(tmp_path).rename(tmp_path / "ledger" / "other.jsonl")
-    with pytest.raises(PrivacyError) as caught:
-        Ledger.open(tmp_path, "other", KEY)
-    assert code_of(caught) == ("E402", 4)
-
-
-def test_a_file_changed_under_an_open_ledger_shows(tmp_path: Path) -> None:
+def test_what_was_not_charged_is_not_released(tmp_path: Path) -> None:
     with opened(tmp_path) as ledger:
         charge(ledger, 1)
-        os.truncate(file_of(tmp_path), 0)
-        with pytest.raises(PrivacyError) as caught:
-            charge(ledger, 2)
-        assert code_of(caught) == ("E402", 4)
+        for run, wrong in (
+            ("run-a", of(2)),
+            ("run-a", of(1, b"other")),
+            ("run-a", of(1, party="client 1")),
+            ("run-b", of(1)),
+        ):
+            with pytest.raises(PrivacyError, match="never charged") as caught:
+                ledger.released(run, [of(1), wrong])
+            assert code_of(caught) == ("E401", 4)
+        assert len(ledger.excerpt("run-a")) == 2
+        ledger.released("run-a", [of(1), of(1)])
+        ledger.released("run-a", [of(1)])
+        assert len(ledger.excerpt("run-a")) == 3
+
+
+def test_the_budget_of_the_server(tmp_path: Path) -> None:
     with opened(tmp_path) as ledger:
-        file_of(tmp_path).unlink()
+        budget = RunBudget(ledger, "run-a", TERMS, 1)
+        budget.charge(1, b"digest", (4, 5))
+        budget.released(1, b"digest")
+        assert ledger.participations("run-a") == {4: 1, 5: 1}
         with pytest.raises(PrivacyError) as caught:
-            charge(ledger, 1)
-        assert code_of(caught) == ("E402", 4)
+            budget.charge(2, b"digest", None)
+        assert code_of(caught) == ("E401", 4)
+        with pytest.raises(PrivacyError):
+            budget.released(2, b"digest")
 
 
-def test_a_write_cut_by_power_loss_is_dropped(tmp_path: Path) -> None:
-    lines, head = filled(tmp_path)
-    with file_of(tmp_path).open("a") as file:
-        file.write('{"counter": 3, "state": "int')
-    with opened(tmp_path, head) as ledger:
-        assert ledger.spent("run-a") == 3
-        charge(ledger, 1, run="run-b")
-    with opened(tmp_path) as ledger:
-        assert ledger.runs() == {"run-a": 3, "run-b": 1}
-    assert file_of(tmp_path).read_text().splitlines()[:3] == lines
-
-
-def test_a_ledger_that_others_may_read_is_refused(tmp_path: Path) -> None:
-    filled(tmp_path)
-    file_of(tmp_path).chmod(0o644)
-    assert broken_at_open(tmp_path)
+def test_two_open_ledgers_know_what_the_other_wrote(tmp_path: Path) -> None:
+    with opened(tmp_path) as one, opened(tmp_path) as other:
+        charge(one, 1)
+        assert (other.spent("run-a"), other.head) == (1, one.head)
+        charge(other, 2)
+        assert one.participations("run-a") == {0: 2, 1: 2}
+        assert one.excerpt("run-a") == other.excerpt("run-a")
 
 
 def test_test_noise_has_no_ledger(tmp_path: Path) -> None:
@@ -226,27 +235,3 @@ def test_test_noise_has_no_ledger(tmp_path: Path) -> None:
 def test_a_fingerprint_is_a_file_name(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="cannot name"):
         Ledger.open(tmp_path, name, KEY)
-
-
-def write_many(home: str, run: str, releases: int) -> None:
-    plan = ReleasePlan(releases, 4, 1.0, "full", 4, 1, 1)
-    with Ledger.open(Path(home), "shared-data", KEY) as ledger:
-        for release in range(1, releases + 1):
-            ledger.charge(run, release, MECHANISM, plan, b"sum %d" % release)
-            ledger.released(run, release, b"sum %d" % release)
-
-
-def test_two_processes_write_one_sound_chain(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    writers = [
-        context.Process(target=write_many, args=(str(tmp_path), name, 25)) for name in ("a", "b")
-    ]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join(60)
-        assert writer.exitcode == 0
-    with Ledger.open(tmp_path, "shared-data", KEY) as ledger:
-        assert ledger.runs() == {"a": 25, "b": 25} or ledger.runs() == {"b": 25, "a": 25}
-        lines = (tmp_path / "ledger" / "shared-data.jsonl").read_text().splitlines()
-        assert [json.loads(line)["counter"] for line in lines] == list(range(100))
