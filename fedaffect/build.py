@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,9 +16,11 @@ from fedaffect.data.partition.base import Partition
 from fedaffect.data.schema import WindowTable
 from fedaffect.data.table_cache import cached_table
 from fedaffect.data.windows import cut_windows
+from fedaffect.errors import UsageError
 from fedaffect.models.factory import ModelFactory
 from fedaffect.outline import Outline, clients_of, component, outline
-from fedaffect.privacy.base import Mechanism, ReleasePlan
+from fedaffect.privacy.base import LocalSteps, Mechanism, ReleasePlan
+from fedaffect.privacy.mechanisms.window import spans
 from fedaffect.strategies.base import Strategy
 
 
@@ -102,7 +105,33 @@ def build(
         clients_per_subject=max(f.partition.max_clients_per_subject for f in folds),
         subjects_per_client=max(f.partition.max_subjects_per_client for f in folds),
     )
+    if plan.mechanism.noise_at == "steps":
+        stage("sizing noise for the clients' windows")
+        release = _with_local_steps(plan, release, folds)
+        mechanism = plan.mechanism.calibrate(release, plan.factory.layout)
+        plan = replace(plan, plan=release, mechanism=mechanism)
     return Experiment(plan, table, split, tuple(folds), described, release)
+
+
+def _with_local_steps(plan: Outline, release: ReleasePlan, folds: list[Fold]) -> ReleasePlan:
+    """Return ``release`` with what per-window accounting needs of the clients' windows."""
+    f = plan.config.federation
+    sizes = [[len(rows) for rows in fold.partition.clients] for fold in folds]
+    smallest = min(min(s) for s in sizes)
+    if smallest < f.batch_size:
+        raise UsageError(
+            "E236",
+            f"a client has {smallest} windows, fewer than --batch-size {f.batch_size}: no rate "
+            "of at most 1 draws such a batch",
+            do=f"--batch-size {smallest}, or fewer clients",
+        )
+    local = LocalSteps(
+        spans=spans([n for fold in sizes for n in fold], len(folds)),
+        batch_size=f.batch_size,
+        local_epochs=f.local_epochs,
+        windows_per_second=math.ceil(1 / (1 - plan.config.data.overlap)),
+    )
+    return replace(release, local=local, n_units=max(sum(s) for s in sizes))
 
 
 def window_table(plan: Outline, stage: Callable[[str], None] = silent) -> WindowTable:

@@ -6,12 +6,13 @@ Precedence, low to high: defaults < TOML file < ``FEDAFFECT_*`` < ``-o a.b=c`` <
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from fedaffect import registry, require
-from fedaffect.errors import UsageError
+from fedaffect.config_dp import DPConfig
+from fedaffect.config_section import Section, flag
 
 SCHEMA_VERSION = 1
 
@@ -25,11 +26,7 @@ def _without_nul(path: Path) -> Path:
 CleanPath = Annotated[Path, AfterValidator(_without_nul)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False)
-
-
-class DataConfig(_Section):
+class DataConfig(Section):
     """Which recordings, how they are cut, split and dealt out to clients."""
 
     name: str = "synthetic"
@@ -76,7 +73,7 @@ class DataConfig(_Section):
         return require.integer("data.shards_per_client", value, at_least=1)
 
 
-class SyntheticConfig(_Section):
+class SyntheticConfig(Section):
     """The simulated people of ``--data synthetic``; effect sizes are in units of the default.
 
     ``people`` defaults to a fifth more than clients, so that some can be held out.
@@ -117,7 +114,7 @@ class SyntheticConfig(_Section):
         return require.number(f"synthetic.{info.field_name}", value, at_least=0, at_most=100)
 
 
-class ModelConfig(_Section):
+class ModelConfig(Section):
     """Which network is trained."""
 
     name: str = "stress_identity_cnn"
@@ -128,7 +125,7 @@ class ModelConfig(_Section):
         return registry.check_name("model", value)
 
 
-class FederationConfig(_Section):
+class FederationConfig(Section):
     """Clients, rounds and the training that each client does."""
 
     clients: int | None = None
@@ -152,7 +149,7 @@ class FederationConfig(_Section):
     @field_validator("rounds", "local_epochs", "batch_size", mode="before")
     @classmethod
     def _counts(cls, value: object, info: Any) -> int:
-        return require.integer(_flag(info.field_name), value, at_least=1)
+        return require.integer(flag(info.field_name), value, at_least=1)
 
     @field_validator("fraction", mode="before")
     @classmethod
@@ -188,60 +185,7 @@ class FederationConfig(_Section):
         return registry.check_name("strategy", value)
 
 
-class DPConfig(_Section):
-    """Differential privacy: ``eps`` is the TOTAL budget over the whole run."""
-
-    mechanism: str = "none"
-    eps: float | None = None
-    delta: float | None = None
-    noise_layers: str = "all"
-    clip: float = 1.0
-    unsafe_test_noise: str | None = None
-
-    @field_validator("mechanism")
-    @classmethod
-    def _known_mechanism(cls, value: str) -> str:
-        return registry.check_name("dp", value)
-
-    @field_validator("eps", mode="before")
-    @classmethod
-    def _eps(cls, value: object) -> float | None:
-        if value is None:
-            return None
-        return require.number("--eps", value, above=0, zero_hint="for no DP use --dp none")
-
-    @field_validator("delta", mode="before")
-    @classmethod
-    def _delta(cls, value: object) -> float | None:
-        return None if value is None else require.number("--delta", value, above=0, below=1)
-
-    @field_validator("clip", mode="before")
-    @classmethod
-    def _clip(cls, value: object) -> float:
-        return require.number("--clip", value, above=0, at_most=1e6)
-
-    @model_validator(mode="after")
-    def _eps_and_mechanism_go_together(self) -> Self:
-        if self.mechanism != "none" and self.eps is None:
-            raise UsageError(
-                "E220", f"--dp {self.mechanism} needs a budget", do="add --eps, such as --eps 5"
-            )
-        if self.mechanism == "none" and self.eps is not None:
-            raise UsageError(
-                "E220",
-                f"--eps {self.eps:g} has no mechanism",
-                do="add --dp gaussian, or drop --eps",
-            )
-        if self.mechanism == "none" and self.noise_layers != "all":
-            raise UsageError(
-                "E220",
-                f"--noise-layers {self.noise_layers} has no mechanism: there is no noise",
-                do="add --dp gaussian --eps 5, or drop --noise-layers",
-            )
-        return self
-
-
-class RunSection(_Section):
+class RunSection(Section):
     """Where and how the run is carried out; only ``seed`` and ``dtype`` change a result."""
 
     seed: int = 0
@@ -268,7 +212,7 @@ class RunSection(_Section):
         return registry.check_name("engine", value)
 
 
-class RunConfig(_Section):
+class RunConfig(Section):
     """A whole run. Frozen; change by ``config.replace({"dp.eps": 1})``."""
 
     schema_version: int = SCHEMA_VERSION
@@ -286,7 +230,3 @@ class RunConfig(_Section):
             section, _, key = dotted.partition(".")
             values[section][key] = value
         return RunConfig.model_validate(values)
-
-
-def _flag(field: str) -> str:
-    return "--" + field.replace("_", "-")

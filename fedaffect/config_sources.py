@@ -43,7 +43,11 @@ FLAGS: dict[str, str] = {
     "optimizer": "federation.optimizer",
     "dp": "dp.mechanism",
     "eps": "dp.eps",
+    "eps_per_round": "dp.eps_per_round",
+    "sigma": "dp.sigma",
     "delta": "dp.delta",
+    "unit": "dp.unit",
+    "dp_where": "dp.where",
     "noise_layers": "dp.noise_layers",
     "clip": "dp.clip",
     "unsafe_test_noise": "dp.unsafe_test_noise",
@@ -61,6 +65,7 @@ KEYS = {
     if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
     for key, field in info.annotation.model_fields.items()
 }
+TABLES = {key for key, field in KEYS.items() if field.default_factory is dict}
 
 
 def resolve(
@@ -90,6 +95,8 @@ def resolve(
         values[key], origins[key] = value, "environment"
     for text in overrides:
         key, value = _from_override(text)
+        if key in TABLES and isinstance(value, dict):
+            value = {**values.get(key, {}), **value}
         values[key], origins[key] = value, f"-o {key}"
     for name, value in flags.items():
         if value is not None:
@@ -165,26 +172,37 @@ def _line_of(text: str, section: str, name: str) -> int:
     return named
 
 
-def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    values = {}
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
     for name, value in sorted(environment.items()):
         rest = name.removeprefix("FEDAFFECT_")
         if rest == name or rest in NOT_SETTINGS:
             continue
         key = rest.lower().replace("__", ".", 1)
-        values[_known_key(key, f"environment variable {name}: key")] = value
+        known = _known_key(key, f"environment variable {name}: key")
+        values[known] = _toml_value(value) if known in TABLES else value
     return values
 
 
 def _from_override(text: str) -> tuple[str, Any]:
+    """Read ``a.b=c``, or ``a.table.entry=c`` as the table ``{entry = c}``."""
     key, equals, value = text.partition("=")
+    key = key.strip()
     if not equals:
         raise UsageError("E211", f"-o {text!r} has no value", do="write -o dp.eps=1")
+    parsed = _toml_value(value)
+    for table in TABLES:
+        if key.startswith(f"{table}."):
+            return table, {key[len(table) + 1 :].strip("\"'"): parsed}
+    return _known_key(key, "-o key"), parsed
+
+
+def _toml_value(text: str) -> Any:
+    """Return ``text`` as TOML reads it, or as it stands."""
     try:
-        parsed = tomllib.loads(f"v = {value}")["v"]
+        return tomllib.loads(f"v = {text}")["v"]
     except (ValueError, RecursionError):
-        parsed = value
-    return _known_key(key.strip(), "-o key"), parsed
+        return text
 
 
 def _known(name: str, table: Mapping[str, Any], what: str) -> str:

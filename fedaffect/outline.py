@@ -14,7 +14,9 @@ from fedaffect.config import RunConfig
 from fedaffect.data.schema import Dataset, channels_of
 from fedaffect.errors import UsageError
 from fedaffect.models.factory import ModelFactory
-from fedaffect.privacy.base import Mechanism, PrivacySpec, ReleasePlan
+from fedaffect.privacy.base import Mechanism, ReleasePlan
+from fedaffect.privacy.choice import mechanism_of
+from fedaffect.privacy.spec import AdaptiveClip, ClipSpec, PrivacySpec
 from fedaffect.strategies.base import Strategy
 
 DEFAULT_CLIENTS = 20
@@ -81,10 +83,8 @@ def outline(config: RunConfig) -> Outline:
         config.run.dtype,
     )
     plan = _release_plan(config, folds)
-    spec = PrivacySpec(
-        config.dp.mechanism, config.dp.eps, config.dp.delta, config.dp.noise_layers, config.dp.clip
-    )
-    mechanism = registry.resolve("dp", config.dp.mechanism)(spec=spec)
+    spec = privacy_spec(config)
+    mechanism = mechanism_of(spec, registry.resolve("dp", spec.mechanism))
     return Outline(
         config=config,
         dataset=dataset,
@@ -103,6 +103,40 @@ def component(kind: str, name: str, options: dict[str, Any]) -> Any:
     cls = registry.resolve(kind, name)
     known = {f.name for f in fields(cls)}
     return cls(**{k: v for k, v in options.items() if k in known})
+
+
+def privacy_spec(config: RunConfig) -> PrivacySpec:
+    """Return what the ``[dp]`` table asks for, with every ``auto`` resolved."""
+    dp = config.dp
+    paper = dp.mechanism.startswith("paper-")
+    place = "client" if paper or dp.unit == "window" else "server"
+    adaptive = AdaptiveClip(dp.clip_quantile, dp.clip_rate, dp.clip_count_noise)
+    clip = ClipSpec(
+        bound=dp.clip_start if isinstance(dp.clip, str) else dp.clip,
+        norm=None if dp.clip_norm == "auto" else dp.clip_norm,
+        target=dp.clip_target,
+        per_block=dp.block_clips,
+        adaptive=adaptive if dp.clip == "adaptive" else None,
+    )
+    return PrivacySpec(
+        mechanism=dp.mechanism,
+        eps=dp.eps,
+        delta=dp.delta,
+        eps_per_round=dp.eps_per_round,
+        z=dp.z,
+        sigma=dp.sigma,
+        noise_layers=dp.noise_layers,
+        policies=dp.blocks,
+        clip=clip,
+        allocation=dp.noise_allocation,
+        ratios=dp.noise_ratios,
+        where=place if dp.where == "auto" else dp.where,  # type: ignore[arg-type]
+        unit=dp.unit,
+        adjacency=("replace_one" if paper else "zero_out")
+        if dp.adjacency == "auto"
+        else dp.adjacency,
+        records=dp.paper_records,
+    )
 
 
 def _dataset(config: RunConfig) -> Dataset:
@@ -189,7 +223,15 @@ def _release_plan(config: RunConfig, folds: int) -> ReleasePlan:
         sampler, expected = "poisson", clients * f.fraction
     else:
         sampler, expected = "fixed", float(max(1, round(clients * f.fraction)))
+    if config.dp.participation_cap is not None and sampler == "poisson":
+        raise UsageError(
+            "E235",
+            "dp.participation_cap does not go with --sampler bernoulli: capped draws are not "
+            "independent, so they amplify nothing",
+            do="--sampler fixed, or drop the cap",
+        )
     one_each = config.data.partition == "subject"
+    cap = config.dp.participation_cap
     return ReleasePlan(
         releases=f.rounds * folds,
         clients_per_round=expected,
@@ -198,4 +240,5 @@ def _release_plan(config: RunConfig, folds: int) -> ReleasePlan:
         n_units=clients,
         clients_per_subject=1 if one_each else clients,
         subjects_per_client=1,
+        participation_cap=None if cap is None else cap * folds,
     )

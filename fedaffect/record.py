@@ -61,6 +61,8 @@ class RoundRecord(_Record):
 
     ``loss`` is the mean training loss over clients; accuracies are on the evaluation windows.
     ``clients`` is ``None`` where who takes part must stay secret: draws that amplify privacy.
+    An ``abandoned`` round had too few replies: nothing was released. ``clip`` holds the clip norm
+    of every group of blocks.
     """
 
     fold: int
@@ -68,6 +70,8 @@ class RoundRecord(_Record):
     clients: int | None
     clients_planned: int | None
     rejected: tuple[str, ...] = ()
+    abandoned: bool = False
+    clip: tuple[float, ...] = ()
     loss: float | None
     stress_balanced_accuracy: float | None
     stress_macro_f1: float | None

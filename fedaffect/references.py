@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from fedaffect.atomic_file import write_text_atomic
 from fedaffect.code_digest import code_digest
 from fedaffect.config import RunConfig
+from fedaffect.config_dp import DPConfig
 from fedaffect.home import private_folder, state_home
 from fedaffect.record import Figures
 
@@ -19,16 +20,7 @@ WHERE_NOT_WHAT = {"run": {"engine", "workers", "ray_address", "out", "reference"
 
 def without_dp(config: RunConfig) -> RunConfig:
     """Return ``config`` with no privacy mechanism."""
-    return config.replace(
-        {
-            "dp.mechanism": "none",
-            "dp.eps": None,
-            "dp.delta": None,
-            "dp.noise_layers": "all",
-            "dp.clip": 1.0,
-            "dp.unsafe_test_noise": None,
-        }
-    )
+    return config.model_copy(update={"dp": DPConfig()})
 
 
 def dealt_iid(config: RunConfig) -> RunConfig:

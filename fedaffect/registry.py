@@ -37,6 +37,11 @@ MECHANISMS = {
     "laplace": "fedaffect.privacy.mechanisms.laplace:Laplace",
     "moments": "fedaffect.privacy.mechanisms.moments:Moments",
     "none": "fedaffect.privacy.mechanisms.none:NoMechanism",
+    "paper-gaussian1": "fedaffect.privacy.mechanisms.paper_gaussian1:PaperGaussian1",
+    "paper-gaussian1-as-printed": "fedaffect.privacy.mechanisms.paper_gaussian1_as_printed:PaperGaussian1AsPrinted",
+    "paper-gaussian2": "fedaffect.privacy.mechanisms.paper_gaussian2:PaperGaussian2",
+    "paper-laplace": "fedaffect.privacy.mechanisms.paper_laplace:PaperLaplace",
+    "paper-noise": "fedaffect.privacy.mechanisms.paper_noise:PaperNoise",
 }
 ATTACKS = {
     "knn": "fedaffect.privacy.attacks.identity:KNearestNeighbours",

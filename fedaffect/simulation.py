@@ -19,6 +19,7 @@ from flwr.app import Context, RecordDict
 
 from fedaffect import references, registry, run_files, run_folder, summary
 from fedaffect.build import Experiment, build
+from fedaffect.clients.account import AccountPlan
 from fedaffect.clients.site import client_side
 from fedaffect.config import RunConfig
 from fedaffect.config_sources import resolve
@@ -26,7 +27,9 @@ from fedaffect.home import state_home
 from fedaffect.outline import Outline, outline
 from fedaffect.privacy.ledger import Ledger
 from fedaffect.privacy.noise import SecretNoiseKey, TestNoiseKey
+from fedaffect.privacy.promise import affordable, promise_of
 from fedaffect.privacy.run_budget import RunBudget
+from fedaffect.privacy.terms import terms_of
 from fedaffect.progress import Listener
 from fedaffect.record import Figures, RoundRecord, RunRecord
 from fedaffect.server.app import post, server_app
@@ -108,6 +111,25 @@ def simulate(
     return record
 
 
+def account_plan(
+    experiment: Experiment, run_id: str, key_check: str, test_key: str | None
+) -> AccountPlan:
+    """Return how the releases of a run are accounted for, at the server or at the clients."""
+    mechanism, plan = experiment.mechanism, experiment.plan
+    promise = promise_of(mechanism, plan)
+    return AccountPlan(
+        run=run_id,
+        ledger=summary.ledger_name(experiment),
+        terms=terms_of(mechanism, plan),
+        limit=affordable(mechanism, plan),
+        rounds=plan.releases,
+        clip=max(group.clip for group in mechanism.groups),
+        eps=promise.eps if promise else None,
+        key_check=key_check,
+        test_key=test_key,
+    )
+
+
 @dataclass(frozen=True)
 class _Outcome:
     """A finished training with what may be said of its privacy."""
@@ -129,16 +151,17 @@ class _Run:
     def train_privately(self, experiment: Experiment) -> _Outcome:
         """Train ``experiment``; under DP with a secret key and a ledger."""
         test_key = experiment.config.dp.unsafe_test_noise
-        if experiment.config.dp.mechanism == "none":
+        if not experiment.mechanism.groups:
             return self._outcome(self._train(experiment, MAIN), None)
         if test_key is not None:
             key = TestNoiseKey(test_key)
-            return self._outcome(self._train(experiment, MAIN, key), None)
+            account = account_plan(experiment, self.run_id, "", test_key)
+            return self._outcome(self._train(experiment, MAIN, key, account=account), None)
         secret = SecretNoiseKey.load(state_home())
-        name = summary.ledger_name(experiment)
-        with Ledger.open(state_home(), name, secret) as ledger:
-            budget = RunBudget(ledger, self.run_id, experiment.mechanism, experiment.plan)  # type: ignore[arg-type]
-            training = self._train(experiment, MAIN, secret, budget)
+        account = account_plan(experiment, self.run_id, secret.check(), None)
+        with Ledger.open(state_home(), account.ledger, secret) as ledger:
+            budget = RunBudget(ledger, self.run_id, account.terms, account.limit)
+            training = self._train(experiment, MAIN, secret, budget, account)
             return self._outcome(training, ledger)
 
     def references(
@@ -176,10 +199,11 @@ class _Run:
         name: str,
         key: SecretNoiseKey | TestNoiseKey | None = None,
         budget: RunBudget | None = None,
+        account: AccountPlan | None = None,
         evaluate_rounds: bool = True,
     ) -> Training:
         self.heard.training(name, experiment.config.federation.rounds * len(experiment.folds))
-        self.grid.place(client_side(experiment))
+        self.grid.place(client_side(experiment, f"{self.run_id}-{name}", account))
 
         def on_round(record: RoundRecord) -> None:
             if name == MAIN:

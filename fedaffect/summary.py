@@ -45,7 +45,7 @@ REFERENCE_IS_NOT_PRIVATE = (
 def forecast_of(planned: Outline) -> Forecast:
     """Return what the plan alone says about noise and learning."""
     plan, mechanism = planned.plan, planned.mechanism
-    if planned.config.dp.mechanism == "none":
+    if mechanism.scale == 0:
         return Forecast(
             noise_multiplier=None,
             noise_sd=None,

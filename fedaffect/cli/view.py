@@ -24,6 +24,7 @@ MAIN = "run"  # the training that the others are references of
 BAR = 36
 ROWS = 8  # rounds shown while animated
 WRAP = 11  # column at which the text of a plan line begins
+PLACES = {"server": "server", "client": "clients", "steps": "clients, in every local step"}
 QUIET_ROUNDS = 10  # a reference says a line every so many rounds
 
 
@@ -177,28 +178,40 @@ def plan_lines(outline: Outline, forecast: Forecast, folder: str | None) -> list
         f"  rounds   {f.rounds} x {outline.folds} fold(s), {f.clients} clients, {f.strategy}, "
         f"{f.local_epochs} local epoch(s), {f.optimizer} {f.lr:g}, engine {c.run.engine}",
     ]
-    if c.dp.mechanism == "none":
-        return [*lines, "  privacy  none: no epsilon, whatever the accuracies below say"]
     from fedaffect.summary import promised
 
-    spec, plan, statement = outline.mechanism.spec, outline.plan, promised(outline)
-    noised = ", ".join(outline.mechanism.noised_blocks)
-    clear = [b for b in layout.blocks if b not in outline.mechanism.noised_blocks]
-    in_the_clear = f"; released in the clear: {', '.join(clear)}" if clear else ""
+    mechanism, plan = outline.mechanism, outline.plan
+    spec, blocks = mechanism.spec, mechanism.blocks
+    named = {
+        "noise on": blocks.named("noise"),
+        "frozen": blocks.named("freeze"),
+        "kept on the clients": blocks.named("keep_local"),
+        "released in the clear": blocks.named("clear"),
+    }
+    treated = "; ".join(f"{how}: {', '.join(names)}" for how, names in named.items() if names)
+    if not mechanism.groups:
+        return [*lines, f"  privacy  none: no epsilon, whatever the accuracies below say; {treated}"]
     lines.append(
-        f"  privacy  {c.dp.mechanism} at the server, unit=client, zero-out adjacency; noise on: "
-        f"{noised}{in_the_clear}"
+        f"  privacy  {spec.mechanism} at the {PLACES[mechanism.noise_at]}, unit={spec.unit}, "
+        f"{spec.adjacency.replace('_', '-')} adjacency; {treated}"
     )
+    if mechanism.scale == 0:
+        lines.append(
+            f"           total eps {spec.eps:g}: noise is sized once the windows are counted"
+        )
+        return lines
+    statement = promised(outline)
     if statement.status == "FORMAL":
         lines.append(
-            f"           total eps {spec.eps:g} at delta {spec.delta:.2g} over {plan.releases} "
-            f"releases, to whoever sees the models: noise multiplier "
-            f"{forecast.noise_multiplier:.4g} x clip {spec.clip:g}"
+            f"           total eps {statement.eps:.4g} at delta {spec.delta:.2g} over "
+            f"{plan.releases} releases, to whoever sees the models: noise multiplier "
+            f"{forecast.noise_multiplier:.4g} x clip {spec.clip.bound:g}"
         )
     else:
         lines.append(f"           status NONE: {statement.sentence}")
         lines.append(
-            f"           noise multiplier {forecast.noise_multiplier:.4g} x clip {spec.clip:g}"
+            f"           noise multiplier {forecast.noise_multiplier:.4g} x clip "
+            f"{spec.clip.bound:g}"
         )
     lines.append(
         f"           noise is as long as the signal at {forecast.break_even_clients:,.0f} clients; "

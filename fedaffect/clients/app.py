@@ -9,7 +9,7 @@ from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, 
 from flwr.clientapp import ClientApp
 
 from fedaffect.build import build
-from fedaffect.clients.site import Site, client_side, hosted
+from fedaffect.clients.site import Site, TrainRequest, client_side, hosted
 from fedaffect.config import RunConfig
 
 client_app = ClientApp()
@@ -30,23 +30,30 @@ def train(message: Message, context: Context) -> Message:
     """Train the clients that the message names and answer with their clipped updates."""
     config = message.content.config_records["config"]
     (params,) = message.content.array_records["model"].to_numpy_ndarrays()
-    fold, server_round = cast(int, config["fold"]), cast(int, config["server-round"])
+    request = TrainRequest(
+        fold=cast(int, config["fold"]),
+        server_round=cast(int, config["server-round"]),
+        release=cast(int, config["release"]),
+        client_ids=tuple(cast(list[int], config["client-ids"])),
+        bounds=tuple(cast(list[float], config["clip-bounds"])),
+    )
     site = _site(context)
-    reply = site.train(params, fold, server_round, cast(list[int], config["client-ids"]))
+    reply = site.train(params, request)
     about = ConfigRecord(
         {
-            "fold": fold,
-            "server-round": server_round,
-            "layout": site.layout.digest,
+            "ticket": config["ticket"],
+            "blocks": site.blocks.digest,
             "client-ids": list(reply.client_ids),
             "failed-ids": list(reply.failed),
             "failed-why": list(reply.failed.values()),
+            "refused-ids": list(reply.refused),
+            "refused-why": list(reply.refused.values()),
         }
     )
     content = RecordDict(
         {
             "updates": ArrayRecord([reply.updates]),
-            "metrics": MetricRecord({"loss": list(reply.losses)}),
+            "metrics": MetricRecord({"loss": list(reply.losses), "within": list(reply.within)}),
             "config": about,
         }
     )

@@ -5,6 +5,8 @@ A node of a simulation can host every client; a hospital hosts its own. The same
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -12,25 +14,46 @@ import numpy as np
 import torch
 
 from fedaffect.build import Experiment, Fold
+from fedaffect.clients.account import AccountPlan, ClientAccount
 from fedaffect.clients.local import ClientData, Trainer, TrainPlan
+from fedaffect.clients.personal import PersonalLayers
+from fedaffect.clients.private_local import PrivateTrainer, WindowNoise
+from fedaffect.errors import PrivacyError
 from fedaffect.models.factory import ModelFactory
-from fedaffect.privacy.base import Mechanism
+from fedaffect.privacy.base import ClippedSum, Mechanism
+from fedaffect.privacy.charges import Charge
 from fedaffect.strategies.base import Strategy
+
+FAILURES = (ArithmeticError, KeyError, RuntimeError, ValueError, MemoryError)
 
 
 @dataclass(frozen=True)
 class ClientSide:
-    """Everything that a node needs, and no secret: data, model, training plan, clipping rule."""
+    """Everything that a node needs, and no secret: data, model, training plan, privacy.
 
+    ``account`` is set under DP: the node's policy may refuse, and where the clients draw the
+    noise they are charged.
+    """
+
+    run: str
     factory: ModelFactory
     strategy: Strategy
     plan: TrainPlan
     mechanism: Mechanism
     folds: tuple[tuple[ClientData, ...], ...]
+    account: AccountPlan | None = None
 
 
-def client_side(experiment: Experiment) -> ClientSide:
-    """Return what the nodes of ``experiment`` need."""
+def client_side(
+    experiment: Experiment, run: str = "", account: AccountPlan | None = None
+) -> ClientSide:
+    """Return what the nodes of ``experiment`` need.
+
+    Args:
+        experiment: What is trained.
+        run: Id of the run; empty for a fresh one.
+        account: What the node accounts for, under DP.
+    """
     f = experiment.config.federation
     plan = TrainPlan(
         seed=experiment.config.run.seed,
@@ -42,11 +65,13 @@ def client_side(experiment: Experiment) -> ClientSide:
         max_grad_norm=None if isinstance(f.max_grad_norm, str) else f.max_grad_norm,
     )
     return ClientSide(
+        run or f"unnamed-{secrets.token_hex(4)}",
         experiment.factory,
         experiment.strategy,
         plan,
         experiment.mechanism,
         tuple(_clients_of(fold, experiment.table.stress) for fold in experiment.folds),
+        account,
     )
 
 
@@ -60,13 +85,45 @@ def _clients_of(fold: Fold, stress: np.ndarray) -> tuple[ClientData, ...]:
 
 
 @dataclass(frozen=True)
+class TrainRequest:
+    """One round's work for a node.
+
+    Args:
+        fold: Number of the evaluation fold.
+        server_round: Number of the round, from 1.
+        release: Number of the release in the run, from 1.
+        client_ids: Clients to train.
+        bounds: Clip norms of this round, one a group of blocks; empty: as calibrated.
+    """
+
+    fold: int
+    server_round: int
+    release: int
+    client_ids: tuple[int, ...]
+    bounds: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
 class TrainReply:
-    """Privatised updates of the clients of one node in one round; rows follow ``client_ids``."""
+    """What the clients of one node release in one round; rows follow ``client_ids``."""
 
     client_ids: tuple[int, ...]
-    updates: np.ndarray  # (n, d)
+    updates: np.ndarray  # (n, r)
     losses: tuple[float, ...]
+    within: tuple[int, ...] = ()  # 1 where no clip was needed, if the clip adapts
     failed: dict[int, str] = field(default_factory=dict)  # client id -> why
+    refused: dict[int, str] = field(default_factory=dict)  # client id -> why its node refuses
+
+
+@dataclass
+class _Trained:
+    """What one client is about to release."""
+
+    client_id: int
+    contribution: np.ndarray  # (r,) float64
+    loss: float
+    within: bool | None
+    personal: np.ndarray  # (k,)
 
 
 class Site:
@@ -76,44 +133,160 @@ class Site:
         torch.set_num_threads(1)
         self.side = side
         self.layout = side.factory.layout
-        self._trainers: dict[int, Trainer] = {}
+        self.blocks = side.mechanism.blocks
+        self.personal = PersonalLayers(side.run)
+        self.account = ClientAccount(side.account) if side.account is not None else None
+        self._trainers: dict[int, Trainer | PrivateTrainer] = {}
         self._clients = [{c.client_id: c for c in fold} for fold in side.folds]
 
     def hosts(self, fold: int) -> tuple[int, ...]:
         """Return the ids of the clients that this node can train in ``fold``."""
         return tuple(sorted(self._clients[fold]))
 
-    def train(
-        self, params: np.ndarray, fold: int, server_round: int, client_ids: Sequence[int]
-    ) -> TrainReply:
-        """Train each of ``client_ids`` from ``params`` (d,), clip, and return the updates.
+    def train(self, params: np.ndarray, request: TrainRequest) -> TrainReply:
+        """Train the clients of ``request`` from ``params`` (d,), privatise, and return.
 
-        A client that fails costs its own update only.
+        A client that fails costs its own update only. A node whose policy forbids the round, or
+        whose key, ledger or budget does not allow it, refuses for all its clients.
         """
-        trainer = self._trainer(fold)
-        start = torch.as_tensor(params).to(trainer.dtype)
-        done: list[int] = []
-        updates = np.empty((len(client_ids), self.layout.size), dtype=start.numpy().dtype)
-        losses: list[float] = []
-        failed: dict[int, str] = {}
-        for client_id in client_ids:
-            try:
-                data = self._clients[fold][client_id]
-                update, loss = trainer.train(start, data, fold, server_round)
-                updates[len(done)] = self.side.mechanism.on_client(update.double().numpy())
-            except (ArithmeticError, KeyError, RuntimeError, ValueError, MemoryError) as error:
-                failed[client_id] = f"{type(error).__name__}: {error}"[:200]
-                continue
-            done.append(client_id)
-            losses.append(loss)
-        return TrainReply(tuple(done), updates[: len(done)], tuple(losses), failed)
+        try:
+            if self.account is not None and (why := self.account.refusal) is not None:
+                return self._reply([], {}, dict.fromkeys(request.client_ids, why))
+            return self._train_all(params, request)
+        except PrivacyError as error:  # key, ledger or budget: nothing was released
+            why = f"{error.code}: {error.message}"
+            return self._reply([], {}, dict.fromkeys(request.client_ids, why))
 
-    def _trainer(self, fold: int) -> Trainer:
-        if fold not in self._trainers:
-            self._trainers = {  # one fold runs at a time; its data replace the last fold's
-                fold: Trainer(self.side.factory.build(), self.side.strategy, self.side.plan)
-            }
+    def _train_all(self, params: np.ndarray, request: TrainRequest) -> TrainReply:
+        mechanism = self.side.mechanism
+        if request.bounds:
+            mechanism = mechanism.at_bounds(request.bounds)
+        trainer = self._trainer(request.fold)
+        start = torch.as_tensor(params).to(trainer.dtype)
+        if isinstance(trainer, PrivateTrainer):
+            charges = self._charge_steps(start, request)
+        done: list[_Trained] = []
+        failed: dict[int, str] = {}
+        for client_id in request.client_ids:
+            try:
+                done.append(self._train_one(trainer, mechanism, start, request, client_id))
+            except FAILURES as error:
+                failed[client_id] = f"{type(error).__name__}: {error}"[:200]
+        if isinstance(trainer, PrivateTrainer):
+            self._account.released(charges)
+        elif mechanism.noise_at == "client":
+            self._noise(done, mechanism, request.release)
+        if len(self.blocks.kept):
+            for one in done:
+                self.personal.save(request.fold, one.client_id, request.server_round, one.personal)
+        return self._reply(done, failed, {})
+
+    def _train_one(
+        self,
+        trainer: Trainer | PrivateTrainer,
+        mechanism: Mechanism,
+        start: torch.Tensor,
+        request: TrainRequest,
+        client_id: int,
+    ) -> _Trained:
+        data = self._clients[request.fold][client_id]
+        own = self._with_personal_layers(start, request, client_id)
+        if isinstance(trainer, PrivateTrainer):
+            key = self._account.key
+            update, loss = trainer.train(
+                own,
+                data,
+                request.fold,
+                request.server_round,
+                release=request.release,
+                key=key.client(client_id),
+                draws=key.draws(self.side.run),
+            )
+        else:
+            update, loss = trainer.train(own, data, request.fold, request.server_round)
+        moved, before = update.double().numpy(), own.double().numpy()
+        return _Trained(
+            client_id,
+            mechanism.on_client(moved, before),
+            loss,
+            mechanism.within(moved, before),
+            (own + update).numpy()[self.blocks.kept],
+        )
+
+    def _charge_steps(self, start: torch.Tensor, request: TrainRequest) -> list[Charge]:
+        """Charge the local steps of every client; their inputs are the model and its data."""
+        model = hashlib.sha256(start.double().numpy().tobytes()).digest()
+        inputs = {
+            c: hashlib.sha256(model + _digest(self._clients[request.fold][c])).digest()
+            for c in request.client_ids
+            if c in self._clients[request.fold]
+        }
+        return self._account.charge(request.release, inputs)
+
+    def _noise(self, done: list[_Trained], mechanism: Mechanism, release: int) -> None:
+        """Charge, then noise every contribution with its client's own key."""
+        bounds, norm = mechanism.bounds, mechanism.norm  # type: ignore[attr-defined]
+        alone = {one.client_id: ClippedSum(one.contribution, 1, bounds, norm) for one in done}
+        digests = {c: mechanism.inputs_digest(total) for c, total in alone.items()}
+        charges = self._account.charge(release, digests)
+        for one in done:
+            key = self._account.key.client(one.client_id)
+            one.contribution = mechanism.add_noise(alone[one.client_id], key, release).total
+        self._account.released(charges)
+
+    def _with_personal_layers(
+        self, start: torch.Tensor, request: TrainRequest, client_id: int
+    ) -> torch.Tensor:
+        """Return ``start`` (d,) with the client's own layers in it, where it has some."""
+        if not len(self.blocks.kept):
+            return start
+        personal = self.personal.load(request.fold, client_id, request.server_round)
+        if personal is None:
+            return start
+        own = start.clone()
+        own[torch.from_numpy(self.blocks.kept)] = torch.from_numpy(personal).to(own.dtype)
+        return own
+
+    def _reply(
+        self, done: Sequence[_Trained], failed: dict[int, str], refused: dict[int, str]
+    ) -> TrainReply:
+        updates = np.empty((len(done), len(self.blocks.released)), dtype=self.side.factory.dtype)
+        for row, one in enumerate(done):
+            updates[row] = one.contribution
+        return TrainReply(
+            tuple(one.client_id for one in done),
+            updates,
+            tuple(one.loss for one in done),
+            tuple(int(one.within) for one in done if one.within is not None),
+            failed,
+            refused,
+        )
+
+    def _trainer(self, fold: int) -> Trainer | PrivateTrainer:
+        if fold not in self._trainers:  # one fold runs at a time; its data replace the last fold's
+            model, side = self.side.factory.build(), self.side
+            if side.mechanism.noise_at == "steps":
+                noise = WindowNoise.of(side.mechanism)
+                trainer: Trainer | PrivateTrainer = PrivateTrainer(
+                    model, side.strategy, side.plan, noise, self.blocks.frozen
+                )
+            else:
+                trainer = Trainer(model, side.strategy, side.plan, self.blocks.frozen)
+            self._trainers = {fold: trainer}
         return self._trainers[fold]
+
+    @property
+    def _account(self) -> ClientAccount:
+        if self.account is None:
+            raise PrivacyError("E410", "noise at the clients needs their key and their ledger")
+        return self.account
+
+
+def _digest(data: ClientData) -> bytes:
+    digest = hashlib.sha256(np.ascontiguousarray(data.features).tobytes())
+    for task in sorted(data.labels):
+        digest.update(task.encode() + np.ascontiguousarray(data.labels[task]).tobytes())
+    return digest.digest()
 
 
 _hosted: dict[str, Site] = {}

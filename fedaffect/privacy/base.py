@@ -8,39 +8,44 @@ sensitivity, q sampling rate, T releases, n planned clients per round.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, Self
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 import numpy as np
 
 from fedaffect.params import Layout
+from fedaffect.privacy.spec import Adjacency, PrivacySpec
+
+if TYPE_CHECKING:
+    from fedaffect.privacy.blocks import BlockPlan
+    from fedaffect.privacy.groups import NoiseGroup
 
 Noise = Literal["gaussian", "laplace"]
-Norm = Literal["l1", "l2", "none"]
+Norm = Literal["l1", "l2", "linf", "none"]
+Method = Literal["tight", "rdp"]
 
 
 @dataclass(frozen=True)
-class PrivacySpec:
-    """What the user asked for.
+class LocalSteps:
+    """The steps of per-window training, which an accountant of unit ``window`` needs.
 
     Args:
-        mechanism: Registered name of the mechanism.
-        eps: Total budget over all releases of the run, ``None`` without DP.
-        delta: Total delta, ``None`` without DP.
-        noise_layers: ``all``, ``shared``, ``task`` or block names separated by commas.
-        clip: Bound on the norm of one client's update over the noised blocks together.
+        spans: (smallest, largest) numbers of training windows of clients accounted alike.
+        batch_size: Expected windows in a step.
+        local_epochs: Passes over a client's windows in a round.
+        windows_per_second: Largest number of windows that share one second of signal.
     """
 
-    mechanism: str
-    eps: float | None
-    delta: float | None
-    noise_layers: str
-    clip: float
+    spans: tuple[tuple[int, int], ...]
+    batch_size: int
+    local_epochs: int
+    windows_per_second: int
 
 
 @dataclass(frozen=True)
 class ReleasePlan:
-    """Public facts about the run that the accountant needs; nothing here depends on data.
+    """Public facts about the run that the accountant needs; nothing here depends on labels.
 
     Args:
         releases: Number T of noised sums that are released: rounds, times folds.
@@ -49,9 +54,11 @@ class ReleasePlan:
         sampling_rate: q, probability that a client takes part in a round.
         sampler: ``full`` (everyone, q = 1), ``fixed`` (n of N, no amplification) or ``poisson``
             (independent draws from the secret key).
-        n_units: Number N of clients in the population.
+        n_units: Number N of units in the population: clients, or windows.
         clients_per_subject: Largest number of clients that hold data of one person.
         subjects_per_client: Largest number of people whose data one client holds.
+        participation_cap: Most releases that one client takes part in; ``None``: all.
+        local: Steps of per-window training, for unit ``window``.
     """
 
     releases: int
@@ -61,6 +68,8 @@ class ReleasePlan:
     n_units: int
     clients_per_subject: int
     subjects_per_client: int
+    participation_cap: int | None = None
+    local: LocalSteps | None = None
 
     def __post_init__(self) -> None:
         if self.releases < 1 or self.clients_per_round <= 0 or self.n_units < 1:
@@ -75,6 +84,11 @@ class ReleasePlan:
         """The rate that an accountant may use: below 1 only for secret, independent draws."""
         return self.sampling_rate if self.sampler == "poisson" else 1.0
 
+    @property
+    def participations(self) -> int:
+        """Most releases that one client takes part in."""
+        return min(self.releases, self.participation_cap or self.releases)
+
 
 @dataclass(frozen=True)
 class Event:
@@ -82,11 +96,12 @@ class Event:
 
     Args:
         noise: Kind of noise.
-        scale: Noise parameter / sensitivity: z (standard deviation / C) for Gaussian noise,
-            b / C for Laplace noise.
-        rate: q, probability that a client is in a sum (Poisson); 1 without amplification.
+        scale: Noise parameter / sensitivity under the stated adjacency (zero_out: C,
+            replace_one: 2C): z for Gaussian noise, b / sensitivity for Laplace noise.
+        rate: q, probability that a unit is in a sum (Poisson); 1 without amplification.
         releases: Number of sums.
-        group: Number of clients that change together: 1, or the clients of one person.
+        group: Number of units that change together: 1, or the clients of one person.
+        adjacency: What neighbours are.
     """
 
     noise: Noise
@@ -94,23 +109,27 @@ class Event:
     rate: float
     releases: int
     group: int = 1
+    adjacency: Adjacency = "zero_out"
 
 
 @dataclass(frozen=True)
 class ClippedSum:
-    """A sum of clipped client updates and how far one client can move it.
+    """A sum of clipped contributions and the bounds within which each of them lies.
 
     Args:
-        total: Sum of the clipped updates, float64.
-        count: Number of updates in the sum.
-        sensitivity: Norm bound on one client's contribution over the noised blocks.
-        norm: The norm in which ``sensitivity`` is stated, ``none`` when nothing was clipped.
+        total: Sum of the contributions over the released coordinates, float64.
+        count: Number of contributions in the sum.
+        bounds: Clip norm of every group of blocks that is clipped together.
+        norm: The norm in which ``bounds`` are stated, ``none`` when nothing was clipped.
+        within: Number of contributions that were within the bound before clipping, where the
+            clip adapts.
     """
 
-    total: np.ndarray  # (d,)
+    total: np.ndarray  # (r,)
     count: int
-    sensitivity: float
+    bounds: tuple[float, ...]
     norm: Norm
+    within: float | None = None
 
 
 class NoiseStream(Protocol):
@@ -145,56 +164,62 @@ class Mechanism(Protocol):
         """What was asked; after ``calibrate`` with its delta filled in."""
 
     @property
-    def method(self) -> Literal["tight", "rdp"]:
+    def method(self) -> Method:
         """How it is accounted: as tightly as possible, or by the moments accountant."""
 
     @property
-    def norm(self) -> Norm:
-        """Norm of the clip."""
+    def blocks(self) -> BlockPlan:
+        """What happens to every block of the model."""
 
     @property
-    def sensitivity(self) -> float:
-        """Bound on what one client adds to the noised blocks of a sum; inf without a clip."""
+    def groups(self) -> tuple[NoiseGroup, ...]:
+        """The blocks that are clipped together, with their clip and noise; empty without noise."""
 
     @property
     def scale(self) -> float:
-        """Noise parameter / sensitivity (see ``Event.scale``); 0 without noise."""
+        """Noise parameter / sensitivity of all groups jointly (``Event.scale``); 0 without."""
 
     @property
-    def noise_sd(self) -> float:
-        """Standard deviation of the noise per noised coordinate of the SUM; 0 without noise."""
+    def noise_at(self) -> Literal["nowhere", "server", "client", "steps"]:
+        """Where noise is drawn: on the sum, on a contribution, in every local step, or not."""
 
     @property
-    def noised_blocks(self) -> tuple[str, ...]:
-        """Names of the blocks that get noise, in the order of the layout."""
-
-    @property
-    def noised(self) -> np.ndarray:
-        """Mask of the noised coordinates, (d,) bool."""
+    def claims(self) -> bool:
+        """Whether differential privacy is claimed at all."""
 
     def calibrate(self, plan: ReleasePlan, layout: Layout) -> Self:
-        """Return a copy with the noise scale that meets the budget over ``plan``.
+        """Return a copy with the noise that meets the budget over ``plan``.
 
         Raises:
             UsageError: E222 the budget cannot be met; E224 delta is not below 1 / N; E225 a
                 block is not known; E226 no budget was given.
         """
 
-    def on_client(self, update: np.ndarray) -> np.ndarray:
-        """Return ``update`` (d,) float64 with its noised blocks clipped.
+    def on_client(self, update: np.ndarray, start: np.ndarray) -> np.ndarray:
+        """Return a client's contribution, clipped: what leaves it before noise, (r,) float64.
+
+        Args:
+            update: What local training changed, (d,).
+            start: Global parameters that it started from, (d,).
 
         Raises:
-            ValueError: the update is not finite.
+            ValueError: the contribution is not finite.
         """
 
-    def on_server(self, total: ClippedSum, key: NoiseKey, release: int) -> ClippedSum:
+    def within(self, update: np.ndarray, start: np.ndarray) -> bool | None:
+        """Return whether the contribution needs no clip; ``None`` where the clip is fixed."""
+
+    def add_noise(self, total: ClippedSum, key: NoiseKey, release: int) -> ClippedSum:
         """Return the sum with noise on the noised blocks."""
 
-    def event(self, plan: ReleasePlan) -> Event | None:
-        """Return what an accountant reads, ``None`` without noise."""
+    def inputs_digest(self, total: ClippedSum) -> bytes:
+        """Return SHA-256 of the sum and of all that shapes its noise. Never store it bare."""
 
-    def eps_spent(self, plan: ReleasePlan, releases: int) -> float | None:
-        """Return the eps of the first ``releases`` releases at the run's delta.
+    def after(self, noisy: ClippedSum, planned: float) -> Self:
+        """Return the mechanism of the next round; ``planned`` is the expected count n."""
 
-        ``None`` where there is no finite eps: no noise, or a block in the clear.
-        """
+    def at_bounds(self, bounds: Sequence[float]) -> Self:
+        """Return a copy with these clip norms, noise in proportion."""
+
+    def events(self, plan: ReleasePlan) -> tuple[Event, ...]:
+        """Return what each kind of unit lives through; a promise holds for all of them."""

@@ -1,41 +1,48 @@
 """Clipping: the bound on what one client can add to a sum.
 
 Adjacency ``zero_out``: a client's contribution is replaced by zero under a fixed denominator, so
-the sensitivity of the sum is the clip norm C itself, not 2C.
+the sensitivity of the sum is the clip norm C itself; ``replace_one``: by any other, so it is 2C.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fedaffect.errors import PrivacyError
-from fedaffect.privacy.base import ClippedSum, Mechanism
+from fedaffect.privacy.base import ClippedSum, Norm
+
+if TYPE_CHECKING:
+    from fedaffect.privacy.mechanisms.noised import NoisedSum
 
 SLACK = 1e-6  # relative rounding that the check after clipping allows
 
 
-def vector_norm(values: np.ndarray, norm: Literal["l1", "l2"]) -> float:
-    """Return the norm of ``values`` (d,), without overflow or underflow of squares."""
+def vector_norm(values: np.ndarray, norm: Norm) -> float:
+    """Return the l1, l2 or linf norm of ``values`` (d,), without overflow of squares."""
     largest = float(np.max(np.abs(values), initial=0.0))
-    if largest == 0.0:
-        return 0.0
+    if largest == 0.0 or norm == "linf":
+        return largest
     unit = values / largest
     length = float(np.sum(np.abs(unit)) if norm == "l1" else np.sqrt(np.sum(unit * unit)))
     with np.errstate(over="ignore"):
         return float(np.float64(largest) * length)
 
 
-def clip(values: np.ndarray, bound: float, norm: Literal["l1", "l2"]) -> np.ndarray:
-    """Return ``values`` (d,) float64, scaled down where needed so that its norm is <= ``bound``.
+def clip(values: np.ndarray, bound: float, norm: Norm) -> np.ndarray:
+    """Return ``values`` (d,) float64 with a norm of at most ``bound``.
+
+    l1 and l2 scale the whole vector down where needed; linf cuts every coordinate by itself.
 
     Raises:
         ValueError: a value is not finite (NaN would pass ``min(1, C / norm)`` unseen).
         PrivacyError: E405 the result is longer than ``bound (1 + 1e-6)``.
     """
     values = finite(values)
-    if vector_norm(values, norm) > bound:
+    if norm == "linf":
+        values = np.clip(values, -bound, bound)
+    elif vector_norm(values, norm) > bound:
         unit = values / np.max(np.abs(values))
         values = unit * (bound / vector_norm(unit, norm))
     if not vector_norm(values, norm) <= bound * (1 + SLACK):
@@ -55,16 +62,21 @@ def finite(values: np.ndarray) -> np.ndarray:
     return values
 
 
-def clipped_sum(rows: np.ndarray, mechanism: Mechanism) -> ClippedSum:
-    """Return the sum of the updates ``rows`` (n, d), each clipped by ``mechanism`` once more.
+def clipped_sum(rows: np.ndarray, mechanism: NoisedSum, within: int | None = None) -> ClippedSum:
+    """Return the sum of the contributions ``rows`` (n, r), each clipped by ``mechanism`` once more.
 
     A client that did not clip, or whose clip was undone by rounding to float32, moves the sum by
     no more than the sensitivity. Rows are added in their order, in float64; n may be 0.
 
+    Args:
+        rows: Contributions of the clients.
+        mechanism: Its clip is applied.
+        within: Number of clients whose contribution needed no clip, where the clip adapts.
+
     Raises:
         ValueError: a row is not finite.
     """
-    total = np.zeros(rows.shape[1])  # (d,)
+    total = np.zeros(rows.shape[1])  # (r,)
     for row in rows:
-        total += mechanism.on_client(row)
-    return ClippedSum(total, len(rows), mechanism.sensitivity, mechanism.norm)
+        total += mechanism.clipped(row)
+    return ClippedSum(total, len(rows), mechanism.bounds, mechanism.norm, within)

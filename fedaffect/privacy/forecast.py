@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fedaffect.params import Layout
 from fedaffect.privacy.base import Mechanism, ReleasePlan
+from fedaffect.privacy.promise import protects
 
 
 @dataclass(frozen=True)
@@ -40,32 +41,45 @@ def plan_forecast(mechanism: Mechanism, plan: ReleasePlan, layout: Layout) -> Fo
     clients at most n C: they are equal at n = z sqrt(d). Laplace noise has L1 length d b against
     n C: n = d b / C.
     """
-    d = int(mechanism.noised.sum())
-    needed = _break_even(mechanism, d)
+    d = sum(group.parameters for group in mechanism.groups)
+    needed = _break_even(mechanism, plan, d)
     ratio = needed / plan.clients_per_round
+    if mechanism.noise_at == "client" and mechanism.spec.unit == "client":
+        ratio = math.sqrt(ratio)  # noise on a mean of n falls with the root of n
+    hopeless = ratio > 1 and mechanism.noise_at != "steps"
+    sizes = mechanism.blocks.layout.block_sizes
     return Forecast(
         z=mechanism.scale,
-        noise_sd=mechanism.noise_sd,
+        noise_sd=max((group.noise for group in mechanism.groups), default=0.0),
         n_break_even=needed,
-        n_break_even_of={b: _break_even(mechanism, size) for b, size in layout.block_sizes.items()},
+        n_break_even_of={b: _break_even(mechanism, plan, size) for b, size in sizes.items()},
         noise_to_signal=ratio,
-        can_learn=ratio <= 1,
-        sentences=_advice(mechanism, plan, d, needed) if ratio > 1 else (),
+        can_learn=not hopeless,
+        sentences=_advice(mechanism, plan, d, needed) if hopeless else (),
     )
 
 
-def _break_even(mechanism: Mechanism, d: int) -> float:
-    return mechanism.scale * (d if mechanism.norm == "l1" else math.sqrt(d))
+def _break_even(mechanism: Mechanism, plan: ReleasePlan, d: int) -> float:
+    """Return the clients at which noise on ``d`` coordinates is as long as the clipped signal."""
+    scale = mechanism.scale * mechanism.spec.reach
+    if mechanism.noise_at == "steps":  # one local step, averaged over clients
+        batch = plan.local.batch_size if plan.local else 1
+        return (scale * math.sqrt(d) / batch) ** 2
+    laplace = bool(mechanism.events(plan)) and mechanism.events(plan)[0].noise == "laplace"
+    if mechanism.noise_at == "client":
+        return scale**2 * d * (d * 4 / math.pi if laplace else 1)
+    return scale * (d if laplace else math.sqrt(d))
 
 
 def _advice(mechanism: Mechanism, plan: ReleasePlan, d: int, needed: float) -> tuple[str, ...]:
     n, eps = plan.clients_per_round, mechanism.spec.eps
-    laplace = mechanism.norm == "l1"
-    affordable = int(n / mechanism.scale if laplace else (n / mechanism.scale) ** 2)
+    laplace = mechanism.events(plan)[0].noise == "laplace"
+    local = mechanism.noise_at == "client"
+    affordable = _most_parameters(n, mechanism.scale * mechanism.spec.reach, laplace, local)
     budget = (
         f"with noise sized for a total of eps={eps:g} at delta={mechanism.spec.delta:.2g} per "
         f"client (zero-out, external observer) over {plan.releases} releases"
-        if mechanism.noised.all()
+        if protects(mechanism)
         else "for the noised blocks alone: the others leave in the clear, without a finite epsilon"
     )
     lines = [
@@ -85,3 +99,10 @@ def _advice(mechanism: Mechanism, plan: ReleasePlan, d: int, needed: float) -> t
     if laplace:
         lines.append("Use --dp gaussian: its noise grows with the square root of the parameters.")
     return tuple(lines)
+
+
+def _most_parameters(n: float, scale: float, laplace: bool, local: bool) -> int:
+    """Return how many noised parameters ``n`` clients carry at noise as long as the signal."""
+    if local:
+        return int(math.sqrt(n * math.pi / 4) / scale if laplace else n / scale**2)
+    return int(n / scale if laplace else (n / scale) ** 2)

@@ -11,7 +11,7 @@ from fedaffect.params import Layout
 from fedaffect.privacy import wording
 from fedaffect.privacy.base import Mechanism, ReleasePlan
 from fedaffect.privacy.forecast import plan_forecast
-from fedaffect.privacy.promise import Promise
+from fedaffect.privacy.promise import Promise, promise_of, protects
 
 SCHEMA_VERSION = 1
 
@@ -109,28 +109,35 @@ def make_statement(
         raise PrivacyError(
             "E401", f"{releases_done} releases are more than the {plan.releases} planned"
         )
-    event, delta = mechanism.event(plan), mechanism.spec.delta
-    if event is not None and (delta is None or event.scale <= 0):
+    events, delta = mechanism.events(plan), mechanism.spec.delta
+    if mechanism.groups and (delta is None or mechanism.scale <= 0):
         raise PrivacyError("E406", "the mechanism is not calibrated: there is nothing to state")
 
     refused = _refusals(mechanism, plan, releases_done, key_kind, normalisation, ledger_head)
     promise = block_promise = None
     head, details = "", list(refused)
-    if event is not None and delta is not None and not refused:
-        if mechanism.noised.all():
-            done = dataclasses.replace(event, releases=releases_done)
-            promise = Promise(done, delta, mechanism.method)
+    if events and delta is not None and not refused:
+        if protects(mechanism):
+            done = dataclasses.replace(plan, releases=releases_done)
+            promise = promise_of(mechanism, done)
+            assert promise is not None
             details = [
-                promise.sentence,
-                wording.scope(releases_done, plan.releases, event.rate < 1),
+                wording.full(
+                    promise.eps,
+                    delta,
+                    releases_done,
+                    promise.dominant.noise,
+                    promise.accountant["name"],
+                ),
+                wording.scope(releases_done, plan.releases, promise.dominant.rate < 1),
             ]
             if promise.eps_pure is not None:
                 details.append(wording.pure(promise.eps_pure))
         else:
-            once = dataclasses.replace(event, releases=1, rate=1.0)
+            once = [dataclasses.replace(e, releases=1, rate=1.0) for e in events]
             block_promise = Promise(once, delta, mechanism.method)
-            names = list(mechanism.noised_blocks)
-            noised = int(mechanism.noised.sum())
+            names = list(mechanism.blocks.named("noise"))
+            noised = int(mechanism.blocks.mask("noise").sum())
             details = [
                 wording.partial(names, noised, layout.size),
                 wording.of_blocks(
@@ -139,16 +146,16 @@ def make_statement(
             ]
     head, *details = details
     shown = promise or block_promise
-    eps_person = promise.eps_of_person(plan.clients_per_subject) if promise else None
+    eps_person = promise.eps_of_group(plan.clients_per_subject) if promise else None
     spec = mechanism.spec
     return PrivacyStatement(
         status="FORMAL" if promise else "NONE",
         sentence=head,
         details=tuple(details),
         mechanism=spec.mechanism,
-        unit="client",
-        adjacency="zero_out",
-        where="server",
+        unit=spec.unit,
+        adjacency=spec.adjacency,
+        where=spec.where,
         horizon="run",
         eps=promise.eps if promise else None,
         delta=promise.delta if promise else None,
@@ -157,8 +164,8 @@ def make_statement(
         budget={"eps": spec.eps, "delta": delta} if promise else None,
         observers=_observers(promise),
         z=mechanism.scale,
-        noise_sd=mechanism.noise_sd,
-        blocks=_blocks(mechanism, layout, block_promise),
+        noise_sd=max((g.noise for g in mechanism.groups), default=0.0),
+        blocks=_blocks(mechanism, block_promise),
         sampling={
             "sampler": plan.sampler,
             "rate": plan.sampling_rate,
@@ -196,7 +203,7 @@ def _refusals(
     ledger_head: str | None,
 ) -> list[str]:
     """Return why nothing at all is promised, most important first."""
-    if not mechanism.noised_blocks:
+    if not mechanism.groups:
         return [wording.NO_NOISE]
     reasons = []
     if key_kind != "secret":
@@ -228,21 +235,21 @@ def _observers(promise: Promise | None) -> list[dict[str, Any]]:
     ]
 
 
-def _blocks(
-    mechanism: Mechanism, layout: Layout, block_promise: Promise | None
-) -> list[dict[str, Any]]:
-    """Return one line a block; the noised blocks share one clip norm and one noise scale."""
+def _blocks(mechanism: Mechanism, block_promise: Promise | None) -> list[dict[str, Any]]:
+    """Return one line a block: its policy, and the clip and noise of its group."""
+    group_of = {block: group for group in mechanism.groups for block in group.blocks}
+    sizes = mechanism.blocks.layout.block_sizes
     lines = []
-    for name, parameters in layout.block_sizes.items():
-        noised = name in mechanism.noised_blocks
-        conditional = block_promise if noised else None
+    for name, policy in mechanism.blocks.policies:
+        group = group_of.get(name)
+        conditional = block_promise if group is not None else None
         lines.append(
             {
                 "name": name,
-                "policy": "noise" if noised else "clear",
-                "parameters": parameters,
-                "clip": mechanism.sensitivity if noised else None,
-                "sigma": mechanism.noise_sd if noised else None,
+                "policy": policy,
+                "parameters": sizes[name],
+                "clip": group.clip if group else None,
+                "sigma": group.noise if group else None,
                 "conditional_status": "CONDITIONAL" if conditional else None,
                 "conditional_eps": conditional.eps if conditional else None,
                 "conditional_delta": conditional.delta if conditional else None,

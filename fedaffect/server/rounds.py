@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict
+from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
 from fedaffect.errors import ClientsLostError, PrivacyError
-from fedaffect.params import Layout
-from fedaffect.privacy.base import Mechanism, NoiseKey
+from fedaffect.privacy.base import ClippedSum, Mechanism, NoiseKey
 from fedaffect.privacy.clipping import clipped_sum
+from fedaffect.privacy.plausible import longest_contribution
 from fedaffect.privacy.run_budget import RunBudget
+from fedaffect.server.messages import RoundFacts, assign, ticket_of, train_messages
 from fedaffect.server.sampling import AmplifyingDraws, Sampler
-from fedaffect.server.validation import Updates, accept, read_hosts
+from fedaffect.server.validation import Expected, Updates, accept, read_hosts
 from fedaffect.strategies.base import Strategy
 
 NODE_WAIT_S = 60.0
+ROUNDS_LOST = 3  # in a row, before the run gives up
 
 
 @dataclass(frozen=True)
 class RoundOutcome:
-    """What one round did: new parameters, who answered, what went wrong."""
+    """What one round did: new parameters, who answered, what went wrong.
+
+    ``abandoned`` rounds had too few replies: nothing was released, the model stays as it was.
+    ``bounds`` are the clip norms of the round; ``mechanism`` is that of the next round.
+    """
 
     fold: int
     server_round: int
@@ -32,6 +39,9 @@ class RoundOutcome:
     params: np.ndarray  # (d,) float64
     asked: int
     updates: Updates
+    abandoned: bool
+    bounds: tuple[float, ...]
+    mechanism: Mechanism
     seconds: float
 
 
@@ -40,22 +50,22 @@ class RoundLoop:
     """Everything a training run needs on the server's side.
 
     Args:
+        run: Id of the run.
         grid: Carries the messages.
-        layout: Layout of the parameter vector.
         strategy: The federated algorithm.
         mechanism: The calibrated privacy mechanism.
         sampler: Draws the clients of a round.
         clients_per_round: Fixed public denominator under DP.
         rounds: Number of rounds of a fold.
-        key: Secret noise key, ``None`` without DP.
+        key: Secret noise key, ``None`` without DP or where the clients draw the noise.
         draws: Secret coin flips of a Poisson sampler under DP, else ``None``.
-        budget: The privacy ledger, ``None`` without DP.
+        budget: The server's account in the privacy ledger, ``None`` where it has none.
         min_success: Smallest share of the asked clients that must answer.
         timeout_s: Longest wait for the replies of a round.
     """
 
+    run: str
     grid: Grid
-    layout: Layout
     strategy: Strategy
     mechanism: Mechanism
     sampler: Sampler
@@ -68,67 +78,143 @@ class RoundLoop:
     timeout_s: float = 3600.0
 
     def __post_init__(self) -> None:
-        private = bool(self.mechanism.noised_blocks)
-        if private and (self.key is None or (self.key.kind == "secret" and self.budget is None)):
+        central = self.mechanism.noise_at == "server"
+        if central and (self.key is None or (self.key.kind == "secret" and self.budget is None)):
             raise PrivacyError("E410", "a private release needs a noise key and an open ledger")
 
-    def run(
+    def train(
         self,
         params: np.ndarray,
         windows: Sequence[int],
         fold: int,
         after_round: Callable[[RoundOutcome], None],
+        done: int = 0,
+        mechanism: Mechanism | None = None,
     ) -> np.ndarray:
-        """Train for all rounds and return the final parameters (d,) float64.
+        """Train the rounds that are left and return the final parameters (d,) float64.
 
         Args:
-            params: Initial parameters (d,).
+            params: Parameters (d,) to go on from.
             windows: Number of training windows of each client, from the public manifest.
             fold: Number of the evaluation fold.
             after_round: Called after every round.
+            done: Rounds that are finished already.
+            mechanism: The mechanism after those rounds; ``None`` for the first one.
 
         Raises:
-            ClientsLostError: E701 too few clients answered a round.
+            ClientsLostError: E701 too few clients answered three rounds in a row.
+            PrivacyError: E401 the budget affords no further release; E411 the clients refuse.
         """
-        hosts = self._hosts(fold)
-        for server_round in range(1, self.rounds + 1):
+        hosts, mechanism, lost = self._hosts(fold), mechanism or self.mechanism, 0
+        for server_round in range(done + 1, self.rounds + 1):
             started = time.perf_counter()
             release = fold * self.rounds + server_round
             chosen = self.sampler.draw(len(windows), fold, server_round, release, self.draws)
-            asked = assign(chosen, windows, hosts)
+            asked = self._assign(chosen, windows, hosts)
+            bounds = mechanism_bounds(mechanism)
+            about = RoundFacts(fold, server_round, release, bounds)
+            ticket = ticket_of(self.run, about, params)
             replies = self.grid.send_and_receive(
-                self._messages(params, asked, fold, server_round), timeout=self.timeout_s
+                train_messages(params, asked, about, ticket),
+                timeout=self.timeout_s,
             )
-            updates = accept(replies, asked, self.layout, fold, server_round)
-            if len(updates.client_ids) < self.min_success * len(chosen):
-                raise ClientsLostError(
-                    "E701",
-                    f"only {len(updates.client_ids)} of {len(chosen)} clients answered round "
-                    f"{server_round}: {'; '.join(updates.rejected[:3])}",
-                    do="try fewer --workers, or --engine local --debug to see the cause",
+            updates = accept(replies, asked, _expected(mechanism, ticket))
+            abandoned = len(updates.client_ids) < self.min_success * len(chosen)
+            if abandoned:
+                lost += 1
+                self._give_up(updates, len(chosen), server_round, lost)
+            else:
+                lost = 0
+                step, mechanism = self._combine(
+                    mechanism, updates, chosen, windows, release, params
                 )
-            update = self._combine(updates, windows, release)
-            params = self.strategy.server_step(params, update)
+                params = self.strategy.server_step(params, step)
             seconds = time.perf_counter() - started
             after_round(
-                RoundOutcome(fold, server_round, release, params, len(chosen), updates, seconds)
+                RoundOutcome(
+                    fold,
+                    server_round,
+                    release,
+                    params,
+                    len(chosen),
+                    updates,
+                    abandoned,
+                    bounds,
+                    mechanism,
+                    seconds,
+                )
             )
         return params
 
-    def _combine(self, updates: Updates, windows: Sequence[int], release: int) -> np.ndarray:
-        """Return the combined update (d,): noised under DP, the strategy's own mean without."""
-        if self.key is None:
+    def _give_up(self, updates: Updates, asked: int, server_round: int, lost: int) -> None:
+        """Raise where refusals, or the third round in a row without a quorum, end the run."""
+        if updates.refused:
+            raise PrivacyError(
+                "E411",
+                f"{len(updates.refused)} of {asked} clients refuse round {server_round}: "
+                f"{updates.refused[0]}",
+                do="ask for less, or change policy.toml in the state folder of the clients",
+            )
+        if lost >= ROUNDS_LOST:
+            raise ClientsLostError(
+                "E701",
+                f"only {len(updates.client_ids)} of {asked} clients answered round "
+                f"{server_round}, the third in a row: {'; '.join(updates.rejected[:3])}",
+                do="try fewer --workers, or --engine local --debug to see the cause",
+            )
+
+    def _combine(
+        self,
+        mechanism: Mechanism,
+        updates: Updates,
+        chosen: list[int],
+        windows: Sequence[int],
+        release: int,
+        params: np.ndarray,
+    ) -> tuple[np.ndarray, Mechanism]:
+        """Return the combined update (d,), and the mechanism of the next round."""
+        blocks = mechanism.blocks
+        if mechanism.noise_at == "nowhere":
             sizes = np.array([windows[i] for i in updates.client_ids], dtype=np.float64)
             if not len(sizes):
-                return np.zeros(self.layout.size)
-            return self.strategy.aggregate(updates.rows, sizes / sizes.sum())
-        total = clipped_sum(updates.rows, self.mechanism)
+                return np.zeros(len(params)), mechanism
+            return blocks.expand(
+                self.strategy.aggregate(updates.rows, sizes / sizes.sum())
+            ), mechanism
+        if mechanism.noise_at == "server":
+            noisy = self._noised(mechanism, updates, chosen, release)
+            total, mechanism = noisy.total, mechanism.after(noisy, self.clients_per_round)
+        else:  # every row is private already
+            total = updates.rows.sum(axis=0)
+        mean = total / self.clients_per_round  # (r,)
+        if mechanism.spec.clip.target == "weights":
+            mean = mean - params[blocks.released]
+        return blocks.expand(mean), mechanism
+
+    def _noised(
+        self, mechanism: Mechanism, updates: Updates, chosen: list[int], release: int
+    ) -> ClippedSum:
+        """Return the noised sum: charged before the noise is drawn."""
+        assert self.key is not None  # seen to at the start
+        total = clipped_sum(updates.rows, mechanism, updates.within)  # type: ignore[arg-type]
+        secret = self.draws is not None and self.sampler.kind == "poisson"
+        digest = mechanism.inputs_digest(total)
         if self.budget is not None:
-            self.budget.charge(release, total)
-        noised = self.mechanism.on_server(total, self.key, release)
+            self.budget.charge(release, digest, None if secret else tuple(chosen))
+        noisy = mechanism.add_noise(total, self.key, release)
         if self.budget is not None:
-            self.budget.released(release, total)
-        return noised.total / self.clients_per_round
+            self.budget.released(release, digest)
+        return noisy
+
+    def _assign(
+        self, chosen: list[int], windows: Sequence[int], hosts: dict[int, list[int]]
+    ) -> dict[int, list[int]]:
+        """Return node id to its clients; a client with layers of its own stays where it is."""
+        if not len(self.mechanism.blocks.kept):
+            return assign(chosen, windows, hosts)
+        homes = assign(range(len(windows)), windows, hosts)
+        here = {node: [c for c in ids if c in set(chosen)] for node, ids in homes.items()}
+        return {node: ids for node, ids in here.items() if ids}
 
     def _hosts(self, fold: int) -> dict[int, list[int]]:
         """Ask every node which clients it can train; wait for the first nodes to appear."""
@@ -148,43 +234,18 @@ class RoundLoop:
             )
         return hosts
 
-    def _messages(
-        self, params: np.ndarray, asked: dict[int, list[int]], fold: int, server_round: int
-    ) -> list[Message]:
-        model = ArrayRecord([params])  # one record: an engine may ship it once for all nodes
-        return [
-            Message(
-                RecordDict(
-                    {
-                        "model": model,
-                        "config": ConfigRecord(
-                            {"fold": fold, "server-round": server_round, "client-ids": ids}
-                        ),
-                    }
-                ),
-                node,
-                "train",
-            )
-            for node, ids in sorted(asked.items())
-        ]
+
+def mechanism_bounds(mechanism: Mechanism) -> tuple[float, ...]:
+    """Return the clip norm of every group of blocks; none without a clip."""
+    return tuple(group.clip for group in mechanism.groups)
 
 
-def assign(
-    chosen: Sequence[int], windows: Sequence[int], hosts: dict[int, list[int]]
-) -> dict[int, list[int]]:
-    """Return node id to the clients it trains: largest first, to the least loaded host.
-
-    Raises:
-        ClientsLostError: E701 a chosen client is hosted nowhere.
-    """
-    load = dict.fromkeys(sorted(hosts), 0)
-    asked: dict[int, list[int]] = {}
-    hosted_by = {node: set(ids) for node, ids in hosts.items()}
-    for client in sorted(chosen, key=lambda c: (-windows[c], c)):
-        nodes = [node for node in load if client in hosted_by[node]]
-        if not nodes:
-            raise ClientsLostError("E701", f"client {client} is hosted by no node")
-        node = min(nodes, key=lambda n: (load[n], n))
-        load[node] += windows[client]
-        asked.setdefault(node, []).append(client)
-    return {node: sorted(ids) for node, ids in sorted(asked.items())}
+def _expected(mechanism: Mechanism, ticket: str) -> Expected:
+    longest = longest_contribution(mechanism) if mechanism.noise_at == "client" else math.inf  # type: ignore[arg-type]
+    return Expected(
+        ticket,
+        mechanism.blocks.digest,
+        len(mechanism.blocks.released),
+        longest,
+        mechanism.spec.clip.adaptive is not None,
+    )

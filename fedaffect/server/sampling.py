@@ -24,12 +24,14 @@ class Sampler:
         n: Size of a fixed draw.
         q: Rate of a Poisson draw.
         seed: The published training seed.
+        cap: Most rounds of a fold that a client of a fixed draw takes part in; ``None``: all.
     """
 
     kind: Literal["full", "fixed", "poisson"]
     n: int
     q: float
     seed: int
+    cap: int | None = None
 
     def draw(
         self,
@@ -49,7 +51,20 @@ class Sampler:
             return everyone
         if self.kind == "poisson" and secret is not None:
             return sorted(secret.bernoulli(release, everyone, self.q))
-        draws = rng.generator(self.seed, "sample", fold, server_round)
         if self.kind == "poisson":
+            draws = rng.generator(self.seed, "sample", fold, server_round)
             return [i for i, u in zip(everyone, draws.random(clients), strict=True) if u < self.q]
-        return sorted(draws.choice(clients, size=self.n, replace=False).tolist())
+        return self._fixed(clients, fold, server_round)
+
+    def _fixed(self, clients: int, fold: int, server_round: int) -> list[int]:
+        """Return ``n`` clients, or all that are left, of those who are below the cap."""
+        first = server_round if self.cap is None else 1
+        taken = [0] * clients
+        for number in range(first, server_round + 1):
+            free = [i for i in range(clients) if self.cap is None or taken[i] < self.cap]
+            draws = rng.generator(self.seed, "sample", fold, number)
+            places = draws.choice(len(free), size=min(self.n, len(free)), replace=False)
+            chosen = sorted(free[i] for i in places.tolist())
+            for i in chosen:
+                taken[i] += 1
+        return chosen

@@ -9,12 +9,16 @@ import numpy as np
 from flwr.serverapp import Grid
 
 from fedaffect.build import Experiment
+from fedaffect.errors import PrivacyError
 from fedaffect.privacy.noise import SecretNoiseKey, TestNoiseKey
+from fedaffect.privacy.promise import spent_after
 from fedaffect.privacy.run_budget import RunBudget
 from fedaffect.record import RoundRecord
 from fedaffect.server.evaluation import RoundEvaluation
 from fedaffect.server.rounds import RoundLoop, RoundOutcome
 from fedaffect.server.sampling import Sampler
+
+STOPS = ("E401", "E411")  # the budget is spent; the clients refuse: the last model is kept
 
 
 @dataclass
@@ -38,19 +42,40 @@ class Training:
     evaluate_rounds: bool = True
     params: list[np.ndarray] = field(default_factory=list)  # one (d,) float64 a fold
     rounds: list[RoundRecord] = field(default_factory=list)
+    stopped: PrivacyError | None = None
 
     def run(self, grid: Grid) -> None:
-        """Train every fold over ``grid``.
+        """Train every fold over ``grid``; end early, with the last model, where privacy says so.
 
         Raises:
             ClientsLostError: E701 too few clients answered.
-            PrivacyError: E40x the ledger refuses.
+            PrivacyError: E40x the ledger or the key cannot be used.
         """
         e = self.experiment
-        f = e.config.federation
-        loop = RoundLoop(
+        loop = self._loop(grid)
+        for fold in e.folds:
+            evaluation = RoundEvaluation(e, fold)
+            sizes = [len(rows) for rows in fold.partition.clients]
+            self.params.append(e.factory.initial(e.config.run.seed))
+            try:
+                loop.train(
+                    self.params[-1],
+                    sizes,
+                    fold.number,
+                    lambda outcome, ev=evaluation: self._record(outcome, ev),  # type: ignore[misc]
+                )
+            except PrivacyError as stop:
+                if stop.code not in STOPS:
+                    raise
+                self.stopped = stop
+                return
+
+    def _loop(self, grid: Grid) -> RoundLoop:
+        e = self.experiment
+        cap = e.config.dp.participation_cap
+        return RoundLoop(
+            run=self.run_id,
             grid=grid,
-            layout=e.factory.layout,
             strategy=e.strategy,
             mechanism=e.mechanism,
             sampler=Sampler(
@@ -58,32 +83,24 @@ class Training:
                 round(e.plan.clients_per_round),
                 e.plan.sampling_rate,
                 e.config.run.seed,
+                cap,
             ),
             clients_per_round=e.plan.clients_per_round,
-            rounds=f.rounds,
+            rounds=e.config.federation.rounds,
             key=self.key,
             draws=self.key.draws(self.run_id) if self.key is not None else None,
             budget=self.budget,
         )
-        for fold in e.folds:
-            evaluation = RoundEvaluation(e, fold)
-            sizes = [len(rows) for rows in fold.partition.clients]
-            self.params.append(
-                loop.run(
-                    e.factory.initial(e.config.run.seed),
-                    sizes,
-                    fold.number,
-                    lambda outcome, ev=evaluation: self._record(outcome, ev),  # type: ignore[misc]
-                )
-            )
 
     def _record(self, outcome: RoundOutcome, evaluation: RoundEvaluation) -> None:
+        self.params[-1] = outcome.params
         last = outcome.server_round == self.experiment.config.federation.rounds
         seen = evaluation.scores(outcome.params) if self.evaluate_rounds or last else {}
         losses = outcome.updates.losses
         spent = None
         if self.key is not None and self.key.kind == "secret":
-            spent = self.experiment.mechanism.eps_spent(self.experiment.plan, outcome.release)
+            e = self.experiment
+            spent = spent_after(e.mechanism, e.plan, outcome.release)
         secret = self.key is not None and self.experiment.plan.sampler == "poisson"
         record = RoundRecord(
             fold=outcome.fold,
@@ -91,6 +108,8 @@ class Training:
             clients=None if secret else len(outcome.updates.client_ids),
             clients_planned=None if secret else outcome.asked,
             rejected=() if secret else outcome.updates.rejected,
+            abandoned=outcome.abandoned,
+            clip=outcome.bounds,
             loss=float(np.mean(losses)) if losses else None,
             stress_balanced_accuracy=seen.get("stress_balanced_accuracy"),
             stress_macro_f1=seen.get("stress_macro_f1"),

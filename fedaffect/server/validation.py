@@ -5,35 +5,57 @@ A bad update costs the client that sent it, never the round.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from flwr.app import Message
-
-from fedaffect.params import Layout
+from flwr.app import ConfigRecord, Message
 
 LONGEST_NOTE = 200
 
 
 @dataclass(frozen=True)
 class Updates:
-    """Accepted updates of a round, ordered by client id."""
+    """Accepted contributions of a round, ordered by client id."""
 
     client_ids: tuple[int, ...]
-    rows: np.ndarray  # (n, d) float64
+    rows: np.ndarray  # (n, r) float64
     losses: tuple[float, ...]
     rejected: tuple[str, ...]  # one line a client or node
+    within: int | None = None  # clients that needed no clip, where the clip adapts
+    refused: tuple[str, ...] = ()  # those of ``rejected`` whose policy forbids the round
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a valid reply of this round looks like.
+
+    Args:
+        ticket: Digest of run, round and model, which a reply must repeat.
+        blocks: Digest of the blocks that are released.
+        width: Number r of released coordinates.
+        longest: Norm that no honest contribution exceeds; infinite where the server clips.
+        counts_clip: Whether every contribution says if it needed no clip.
+    """
+
+    ticket: str
+    blocks: str
+    width: int
+    longest: float = math.inf
+    counts_clip: bool = False
 
 
 @dataclass(frozen=True)
 class _Answer:
     """What is valid in one reply, and why the rest is not."""
 
-    rows: dict[int, np.ndarray] = field(default_factory=dict)  # client id -> (d,) float64
+    rows: dict[int, np.ndarray] = field(default_factory=dict)  # client id -> (r,) float64
     losses: dict[int, float] = field(default_factory=dict)
+    within: dict[int, int] = field(default_factory=dict)
     rejected: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
 
 
 class _RefusedError(Exception):
@@ -52,41 +74,43 @@ def read_hosts(replies: Iterable[Message]) -> dict[int, list[int]]:
     return hosts
 
 
-def accept(
-    replies: Iterable[Message], asked: dict[int, list[int]], layout: Layout, fold: int, round_: int
-) -> Updates:
-    """Return the valid updates among ``replies``.
+def accept(replies: Iterable[Message], asked: dict[int, list[int]], expected: Expected) -> Updates:
+    """Return the valid contributions among ``replies``.
 
     Args:
         replies: Reply messages in any order.
         asked: Node id to the client ids that it was asked to train.
-        layout: Layout that an update must have.
-        fold: Number of the fold.
-        round_: Number of the round.
+        expected: What a valid reply looks like.
     """
-    rows: dict[int, np.ndarray] = {}
-    losses: dict[int, float] = {}
-    rejected: list[str] = []
+    good = _Answer()
     answered: set[int] = set()
     for reply in replies:
         node = reply.metadata.src_node_id
         try:
             _check_envelope(reply, node, asked, answered)
             answered.add(node)
-            answer = _read(reply, asked[node], layout, fold, round_)
+            answer = _read(reply, asked[node], expected)
         except _RefusedError as refused:
-            rejected.append(_line(f"node {node}: {refused}"))
+            good.rejected.append(_line(f"node {node}: {refused}"))
         except Exception as error:  # whatever a hostile reply sets off is its sender's loss
-            rejected.append(f"node {node}: malformed reply ({type(error).__name__})")
+            good.rejected.append(f"node {node}: malformed reply ({type(error).__name__})")
         else:
-            rows |= answer.rows
-            losses |= answer.losses
-            rejected += answer.rejected
+            good.rows.update(answer.rows)
+            good.losses.update(answer.losses)
+            good.within.update(answer.within)
+            good.rejected.extend(answer.rejected)
+            good.refused.extend(answer.refused)
     for node in sorted(set(asked) - answered):
-        rejected.append(f"node {node}: no valid reply for clients {asked[node]}")
-    ids = sorted(rows)
-    stacked = np.stack([rows[i] for i in ids]) if ids else np.empty((0, layout.size))
-    return Updates(tuple(ids), stacked, tuple(losses[i] for i in ids), tuple(rejected))
+        good.rejected.append(f"node {node}: no valid reply for clients {asked[node]}")
+    ids = sorted(good.rows)
+    return Updates(
+        tuple(ids),
+        np.stack([good.rows[i] for i in ids]) if ids else np.empty((0, expected.width)),
+        tuple(good.losses[i] for i in ids),
+        tuple(good.rejected + good.refused),
+        sum(good.within[i] for i in ids) if expected.counts_clip else None,
+        tuple(good.refused),
+    )
 
 
 def _check_envelope(
@@ -100,37 +124,56 @@ def _check_envelope(
         raise _RefusedError(f"error {reply.error.code}: {reply.error.reason}")
 
 
-def _read(reply: Message, expected: list[int], layout: Layout, fold: int, round_: int) -> _Answer:
+def _read(reply: Message, asked: list[int], expected: Expected) -> _Answer:
     about = reply.content.config_records["config"]
-    if (about["fold"], about["server-round"]) != (fold, round_):
-        raise _RefusedError("answers another round")
-    if about["layout"] != layout.digest:
-        raise _RefusedError("has another model")
+    if about["ticket"] != expected.ticket:
+        raise _RefusedError("answers another round, model or run")
+    if about["blocks"] != expected.blocks:
+        raise _RefusedError("has another model, or other blocks to release")
     ids = [int(i) for i in _values(about["client-ids"])]
-    failed = [int(i) for i in _values(about["failed-ids"])]
-    if len(set(ids + failed)) != len(ids + failed) or not set(ids + failed) <= set(expected):
+    failed = _reasons(about, "failed")
+    refused = _reasons(about, "refused")
+    named = [*ids, *failed, *refused]
+    if len(set(named)) != len(named) or not set(named) <= set(asked):
         raise _RefusedError("answers for clients that it was not asked to train")
-    losses = [float(x) for x in _values(reply.content.metric_records["metrics"]["loss"])]
+    metrics = reply.content.metric_records["metrics"]
+    losses = [float(x) for x in _values(metrics["loss"])]
+    within = _values(metrics["within"]) if expected.counts_clip else [0] * len(ids)
+    if not all(type(bit) is int and bit in (0, 1) for bit in within):
+        raise _RefusedError("counts clients within the clip by more than one each")
     (updates,) = reply.content.array_records["updates"].to_numpy_ndarrays()
     if updates.dtype.kind != "f":
         raise _RefusedError(f"updates are {updates.dtype}, not floating point")
-    if updates.shape != (len(ids), layout.size) or len(losses) != len(ids):
-        raise _RefusedError(
-            f"updates have shape {updates.shape}, expected {(len(ids), layout.size)}"
-        )
+    shape = (len(ids), expected.width)
+    if updates.shape != shape or len(losses) != len(ids) or len(within) != len(ids):
+        raise _RefusedError(f"updates have shape {updates.shape}, expected {shape}")
     answer = _Answer()
     with np.errstate(over="ignore"):  # what does not fit float64 becomes infinite
         updates = updates.astype(np.float64)
-    for client, update, loss in zip(ids, updates, losses, strict=True):
-        if np.isfinite(update).all() and np.isfinite(loss):
-            answer.rows[client], answer.losses[client] = update, loss
-        else:
+    for client, update, loss, bit in zip(ids, updates, losses, within, strict=True):
+        if not (np.isfinite(update).all() and np.isfinite(loss)):
             answer.rejected.append(f"client {client}: update or loss is not finite")
-    for client, why in zip(failed, _values(about["failed-why"]), strict=True):
-        answer.rejected.append(_line(f"client {client}: {why}"))
-    silent = set(expected) - set(ids) - set(failed)
+        elif np.linalg.norm(update) > expected.longest:
+            answer.rejected.append(f"client {client}: update is longer than clip and noise allow")
+        else:
+            answer.rows[client], answer.losses[client] = update, loss
+            answer.within[client] = bit
+    answer.rejected.extend(_line(f"client {client}: {why}") for client, why in failed.items())
+    answer.refused.extend(
+        _line(f"client {client} refuses: {why}") for client, why in refused.items()
+    )
+    silent = set(asked) - set(named)
     answer.rejected.extend(f"client {client}: no update" for client in sorted(silent))
     return answer
+
+
+def _reasons(about: ConfigRecord, what: str) -> dict[int, str]:
+    """Return client id to why it ``failed`` or was ``refused``."""
+    ids, why = _values(about[f"{what}-ids"]), _values(about[f"{what}-why"])
+    reasons = {int(i): str(text) for i, text in zip(ids, why, strict=True)}
+    if len(reasons) != len(ids):
+        raise _RefusedError("names a client twice")
+    return reasons
 
 
 def _values(value: object) -> list[Any]:

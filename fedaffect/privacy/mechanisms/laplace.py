@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
 
 from fedaffect.privacy.base import Noise, NoiseStream
-from fedaffect.privacy.mechanisms.central import CentralNoise
+from fedaffect.privacy.mechanisms.noised import NoisedSum
 
 
 @dataclass(frozen=True)
-class Laplace(CentralNoise):
-    """Laplace(b) on every noised coordinate of a sum of updates with L1 norm at most C.
+class Laplace(NoisedSum):
+    """Laplace(b) on every noised coordinate of a sum that one client moves by at most C in L1.
 
     Why it holds: replacing one client's update by zero moves the coordinates by s_i with
     sum |s_i| <= C, so a release is (C / b)-DP. It is moreover no easier to tell apart than one
@@ -26,12 +25,7 @@ class Laplace(CentralNoise):
     """
 
     noise: ClassVar[Noise] = "laplace"
-    norm: ClassVar[Literal["l1", "l2"]] = "l1"
-
-    @property
-    def noise_sd(self) -> float:
-        """Standard deviation sqrt(2) b of the noise per noised coordinate of the sum."""
-        return math.sqrt(2) * self.scale * self.sensitivity
+    own_norm: ClassVar[Literal["l1", "l2"]] = "l1"
 
     def _draw(self, stream: NoiseStream, size: int) -> np.ndarray:
         return stream.laplace(size)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
-from fedaffect.privacy.accountants import Method
+from fedaffect.privacy.base import Method
 from fedaffect.privacy.mechanisms.gaussian import Gaussian
 
 
@@ -17,4 +16,4 @@ class Moments(Gaussian):
     budget needs about 5 to 10 percent more noise.
     """
 
-    method: ClassVar[Method] = "rdp"
+    method: Method = "rdp"
