@@ -12,7 +12,6 @@ from collections import Counter
 
 NAMES = frozenset({"ledger.before_charge", "ledger.charged", "ledger.released"})
 
-_wanted = os.environ.get("FEDAFFECT_FAILPOINT", "")
 _calls: Counter[str] = Counter()
 
 
@@ -22,8 +21,9 @@ def fail_here(name: str) -> None:
     Args:
         name: One of ``NAMES``.
     """
-    if not _wanted:
+    wanted = os.environ.get("FEDAFFECT_FAILPOINT")
+    if not wanted:
         return
     _calls[name] += 1
-    if _wanted == f"{name}:{_calls[name]}":
+    if wanted == f"{name}:{_calls[name]}":
         os.kill(os.getpid(), signal.SIGKILL)
