@@ -14,6 +14,7 @@ from fedaffect.config import RunConfig
 from fedaffect.data.schema import Dataset, channels_of
 from fedaffect.errors import UsageError
 from fedaffect.models.factory import ModelFactory
+from fedaffect.params import Layout
 from fedaffect.privacy.base import Mechanism, ReleasePlan
 from fedaffect.privacy.choice import mechanism_of
 from fedaffect.privacy.spec import AdaptiveClip, ClipSpec, PrivacySpec
@@ -85,6 +86,8 @@ def outline(config: RunConfig) -> Outline:
     plan = _release_plan(config, folds)
     spec = privacy_spec(config)
     mechanism = mechanism_of(spec, registry.resolve("dp", spec.mechanism))
+    calibrated = mechanism.calibrate(plan, factory.layout)
+    _refuse_kept_tested_layers(factory.layout, calibrated)
     return Outline(
         config=config,
         dataset=dataset,
@@ -94,8 +97,25 @@ def outline(config: RunConfig) -> Outline:
         factory=factory,
         strategy=component("strategy", config.federation.strategy, {"mu": config.federation.mu}),
         plan=plan,
-        mechanism=mechanism.calibrate(plan, factory.layout),
+        mechanism=calibrated,
     )
+
+
+def _refuse_kept_tested_layers(layout: Layout, mechanism: Mechanism) -> None:
+    """Refuse to keep on the clients what people without a client are tested with."""
+    tested = {n for block in ("shared", "task:stress") for n in layout.blocks[block]}
+    kept = [
+        block
+        for block in mechanism.blocks.named("keep_local")
+        if tested & set(mechanism.blocks.layout.blocks[block])
+    ]
+    if kept:
+        raise UsageError(
+            "E237",
+            f"block {kept[0]} cannot be kept on the clients: people without a client are tested "
+            "with it",
+            do="keep_local is for the identity head; freeze or noise the others",
+        )
 
 
 def component(kind: str, name: str, options: dict[str, Any]) -> Any:

@@ -66,17 +66,32 @@ def test_every_key_can_come_from_the_environment(key: str) -> None:
         "federation.fraction": "0.25",
         "dp.delta": "0.25",
         "dp.mechanism": "laplace",
+        "dp.adjacency": "replace_one",
+        "dp.blocks": "{'task:identity' = 'keep_local'}",
+        "dp.block_clips": "{shared = 7.0}",
+        "dp.noise_ratios": "{shared = 7.0}",
+        "dp.clip_norm": "linf",
+        "dp.clip_quantile": "0.25",
+        "dp.clip_target": "weights",
+        "dp.noise_allocation": "optimal",
+        "dp.noise_layers": "shared",
+        "dp.unit": "window",
+        "dp.where": "client",
     }
-    needed = {"FEDAFFECT_DP__MECHANISM": "gaussian", "FEDAFFECT_DP__EPS": "1"}
+    mechanisms = {"dp.eps_per_round": "paper-laplace", "dp.sigma": "paper-noise"}
+    needed = {"FEDAFFECT_DP__MECHANISM": mechanisms.get(key, "gaussian")}
+    if key not in mechanisms:
+        needed["FEDAFFECT_DP__EPS"] = "1"
     text = texts.get(key, "7")
     name = "FEDAFFECT_" + key.replace(".", "__").upper()
-    if key == "dp.noise_layers":
-        text = "shared"
     config, origins = resolve({}, (), None, {**needed, name: text, "FEDAFFECT_HOME": "/x"})
     assert origins[key] == "environment"
     section, _, field = key.partition(".")
     value = getattr(getattr(config, section), field)
-    assert str(value).lower() in (text, f"{text}.0")
+    if isinstance(value, dict):
+        assert value == tomllib.loads(f"v = {text}")["v"]
+    else:
+        assert str(value).lower() in (text, f"{text}.0")
 
 
 def test_flags_and_keys_agree() -> None:
@@ -121,6 +136,8 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         "dp.eps": 0.1 + 0.2,
         "dp.delta": 1e-7,
         "dp.noise_layers": "shared,task:stress",
+        "dp.blocks": {"task:identity": "keep_local"},
+        "dp.block_clips": {"shared": 0.5, "task:stress": 0.25},
         "federation.clients": 3,
         "run.seed": 2**63 - 1,
         "run.reference": False,

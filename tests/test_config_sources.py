@@ -189,10 +189,10 @@ class TestEnvironmentAndOverrides:
         assert caught.value.do
 
     def test_an_override_is_toml_or_else_text(self) -> None:
-        texts = ("data.eval=loso", 'data.partition="iid"', "run.reference=false", " dp.clip = 2 ")
+        texts = ("data.eval=loso", 'data.partition="iid"', "run.reference=false", " federation.lr = 2 ")
         config, _ = resolve({}, texts, None, {})
         assert (config.data.eval, config.data.partition) == ("loso", "iid")
-        assert (config.run.reference, config.dp.clip) == (False, 2.0)
+        assert (config.run.reference, config.federation.lr) == (False, 2.0)
 
     def test_the_last_override_wins(self) -> None:
         config, _ = resolve({}, ("run.seed=1", "run.seed=2"), None, {})

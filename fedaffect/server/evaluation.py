@@ -27,6 +27,7 @@ from fedaffect.record import Estimate, Figures, PersonFigures
 PROBE_ENROL, PROBE_TEST = 1500, 600  # windows of the per-round probe
 CHUNK = 2048
 NOT_ATTACKED = Estimate(value=None, note="n/a (one person)")
+NOT_RELEASED = Estimate(value=None, note="n/a (head kept)")  # on the clients, never uploaded
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class RoundEvaluation:
 
     def __init__(self, experiment: Experiment, fold: Fold) -> None:
         self.factory, self.people = experiment.factory, len(fold.seen)
+        self.has_own_head = identity_head_is_released(experiment)
         enrol = _thinned(fold.enrol, PROBE_ENROL)
         test = _thinned(fold.identity_test, PROBE_TEST)
         used = np.unique(np.concatenate([np.flatnonzero(fold.stress_test), enrol, test]))
@@ -76,7 +78,9 @@ class RoundEvaluation:
         return {
             "stress_balanced_accuracy": metrics.balanced_accuracy(y, said),
             "stress_macro_f1": metrics.macro_f1(y, said),
-            "identity_own_head": float(np.mean(of_test == out.identity[self.test])),
+            "identity_own_head": float(np.mean(of_test == out.identity[self.test]))
+            if self.has_own_head
+            else None,
             "identity_probe": self._probe(out.embedding) if self.people > 1 else None,
         }
 
@@ -88,6 +92,12 @@ class RoundEvaluation:
             embedding[self.test],
             self.identity[self.test],
         )
+
+
+def identity_head_is_released(experiment: Experiment) -> bool:
+    """Return whether the server has the identity head at all, or the clients keep it."""
+    layout, blocks = experiment.factory.layout, experiment.mechanism.blocks
+    return not np.isin(layout.indices("task:identity"), blocks.kept).any()
 
 
 def _thinned(mask: np.ndarray, at_most: int) -> np.ndarray:
@@ -154,20 +164,21 @@ def final_figures(experiment: Experiment, params: list[np.ndarray]) -> Figures:
         stress_balanced_accuracy=_estimate(
             scores["balanced_accuracy"], chance["balanced_accuracy"]
         ),
-        identity_own_head=_estimate(
-            metrics.bootstrap_over_people(
-                metrics.hits_per_person(own.true, own.said, own.people),
-                metrics.accuracy_of,
-                seed=seed,
-            ),
-            metrics.identity_chance(people),
-        ),
+        identity_own_head=_own_head(own, people, seed)
+        if identity_head_is_released(experiment)
+        else NOT_RELEASED,
         identity_attacks=attacked,
         identity_strongest=best,
         strongest_attack=best_name,
         raw_features_attack=raw,
         per_person=_per_person(experiment, stress, own),
     )
+
+
+def _own_head(own: _Answers, people: int, seed: int) -> Estimate:
+    hits = metrics.hits_per_person(own.true, own.said, own.people)
+    interval = metrics.bootstrap_over_people(hits, metrics.accuracy_of, seed=seed)
+    return _estimate(interval, metrics.identity_chance(people))
 
 
 @dataclass(frozen=True)
@@ -204,6 +215,7 @@ def _per_person(
 ) -> tuple[PersonFigures, ...]:
     names = experiment.table.subjects
     trained = {s for fold in experiment.folds for s in fold.seen}
+    has_own_head = identity_head_is_released(experiment)
     rows = []
     for person in np.unique(np.concatenate([stress.people, own.people])):
         of_stress, of_own = stress.people == person, own.people == person
@@ -216,7 +228,7 @@ def _per_person(
                 stress_balanced_accuracy=metrics.balanced_accuracy(true, said),
                 stress_accuracy=metrics.accuracy(true, said),
                 identity_own_head=float(np.mean(own.true[of_own] == own.said[of_own]))
-                if of_own.any()
+                if of_own.any() and has_own_head
                 else None,
             )
         )
