@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from fedaffect.atomic_file import write_bytes_atomic
+from fedaffect.atomic_file import write_bytes_atomic, write_json_atomic
 from fedaffect.errors import StorageError
 from fedaffect.params import Layout
 from fedaffect.record import RoundRecord
 
+MANIFEST_NAME = "manifest.json"
 ADJECTIVES = """
     amber brisk calm clear deep eager early even fair fresh gentle glad grand keen kind late light
     lively mellow mild neat open plain prime quick quiet ready rich sharp silver slow smooth soft
@@ -103,3 +106,54 @@ def save_model(
         for name, shape in zip(layout.names, layout.shapes, strict=True)
     }
     write_bytes_atomic(folder / "model.safetensors", save(tensors, dict(metadata)))
+
+
+def write_manifest(folder: Path, run_id: str) -> None:
+    """Write ``manifest.json``: the SHA-256 of every other file. Call it last.
+
+    Args:
+        folder: Folder of the run.
+        run_id: Name of the run.
+
+    Raises:
+        StorageError: E803 a file cannot be read, or the disk refuses.
+    """
+    try:
+        files = file_hashes(folder)
+    except OSError as error:
+        raise StorageError(
+            "E803", f"cannot read {error.filename}: {error.strerror}", do="run it again"
+        ) from error
+    write_json_atomic(folder / MANIFEST_NAME, {"run_id": run_id, "files": files})
+
+
+def file_hashes(folder: Path) -> dict[str, str]:
+    """Return the path below ``folder`` and the hex SHA-256 of every file but the manifest.
+
+    Lock files (``*.lock``) are left out. A link or a device counts as a file without content:
+    it is never followed.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    return {
+        path.relative_to(folder).as_posix(): _sha256(path)
+        for path in sorted(_entries(folder))
+        if not path.name.endswith(".lock") and path != folder / MANIFEST_NAME
+    }
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _entries(Path(entry.path))
+            else:
+                yield Path(entry.path)
+
+
+def _sha256(path: Path) -> str:
+    if path.is_symlink() or not path.is_file():
+        return "not a regular file"
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
