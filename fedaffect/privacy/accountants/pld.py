@@ -19,7 +19,7 @@ from fedaffect.privacy.accountants.search import smallest_scale
 from fedaffect.privacy.base import Event
 
 _LARGEST = 1e4  # beyond it a grid needs gigabytes
-_PRECISION = 1e-5  # a grid h adds about T h^2 to eps, at most three times as much
+_PRECISION = 3e-5  # relative: a grid h adds about T h^2 to eps
 
 
 @lru_cache(maxsize=4096)
