@@ -16,11 +16,16 @@ import hmac
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal, NoReturn
+from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn, Self
 
 import numpy as np
 
 from fedaffect.privacy.keyfile import load_or_create
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers import CipherContext
+
+CHUNK = 8192  # pairs of normal draws that are worked on at a time: they fit in the cache
 
 
 @dataclass(frozen=True)
@@ -34,28 +39,49 @@ class KeyedStream:
     key: bytes = field(repr=False)
 
     def uniform(self, size: int) -> np.ndarray:
-        """Return draws from the open interval (0, 1), (size,) float64, multiples of 2^-53."""
-        from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-
-        cipher = Cipher(algorithms.AES(self.key), modes.CTR(bytes(16))).encryptor()
-        words = np.frombuffer(cipher.update(bytes(8 * size)), dtype="<u8")
-        draws: np.ndarray = np.add(words >> 12, 0.5, dtype=np.float64) * 2.0**-52
-        return draws
+        """Return draws from the open interval (0, 1), (size,) float64, odd multiples of 2^-53."""
+        words = np.empty(size, dtype="<u8")
+        self._cipher().update_into(bytes(8 * size), words.view(np.uint8).data)
+        return _open_unit(words)
 
     def gaussian(self, size: int) -> np.ndarray:
-        """Return standard normal draws, (size,) float64."""
-        half = (size + 1) // 2
-        u = self.uniform(8 * half).reshape(2, 4, half)
-        radius, angle = np.sqrt(-2 * np.log(u[0])), 2 * np.pi * u[1]  # (4, half) each
-        cosines = (radius * np.cos(angle)).sum(axis=0)  # (half,), standard deviation 2
-        sines = (radius * np.sin(angle)).sum(axis=0)
-        return np.concatenate([cosines, sines])[:size] / 2
+        """Return standard normal draws, (size,) float64.
+
+        A pair of draws takes eight uniforms: four Box-Muller radii and four angles, whose cosines
+        give one draw and whose sines the other.
+        """
+        import torch  # vectorised logarithm, cosine and sine
+
+        pairs = (size + 1) // 2
+        cipher = self._cipher()
+        zeros = memoryview(bytes(64 * min(pairs, CHUNK)))
+        words = np.empty(8 * min(pairs, CHUNK), dtype="<u8")
+        sines = torch.empty(4 * min(pairs, CHUNK), dtype=torch.float64)
+        draws = torch.empty(2, pairs, dtype=torch.float64)
+        for start in range(0, pairs, CHUNK):
+            m = min(CHUNK, pairs - start)
+            cipher.update_into(zeros[: 64 * m], words[: 8 * m].view(np.uint8).data)
+            u = torch.from_numpy(_open_unit(words[: 8 * m])).view(2, 4, m)
+            radius = u[0].log_().mul_(-0.5).sqrt_()  # (4, m), half of the Box-Muller radius
+            angle = u[1].mul_(2 * torch.pi)
+            sine = torch.sin(angle, out=sines[: 4 * m].view(4, m)).mul_(radius)
+            cosine = angle.cos_().mul_(radius)
+            torch.sum(cosine, 0, out=draws[0, start : start + m])
+            torch.sum(sine, 0, out=draws[1, start : start + m])
+        normal: np.ndarray = draws.view(-1)[:size].numpy()
+        return normal
 
     def laplace(self, size: int) -> np.ndarray:
         """Return Laplace draws of scale 1, (size,) float64: a difference of exponentials."""
         first, second = np.log(self.uniform(2 * size).reshape(2, size))
         difference: np.ndarray = second - first
         return difference
+
+    def _cipher(self) -> CipherContext:
+        """Return the cipher at the beginning of the stream; it encrypts zeros."""
+        from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+        return Cipher(algorithms.AES(self.key), modes.CTR(bytes(16))).encryptor()
 
 
 class SecretNoiseKey:
@@ -95,6 +121,14 @@ class SecretNoiseKey:
         """Return the secret coin flips of the run called ``run``."""
         return SecretDraws(_derive(self._secret, "draws", run))
 
+    def client(self, client_id: int) -> Self:
+        """Return the key of one client, which tells nothing of any other."""
+        return type(self)(_derive(self._secret, "client", client_id))
+
+    def check(self) -> str:
+        """Return a hex MAC of a constant: two processes compare their keys by it."""
+        return _derive(self._secret, "check").hex()
+
     def __reduce__(self) -> NoReturn:
         raise TypeError("a noise key is never pickled: read it from its file where noise is drawn")
 
@@ -124,6 +158,14 @@ class TestNoiseKey:
         """Return repeatable coin flips, whatever the run."""
         return SecretDraws(_derive(self._secret, "draws"))
 
+    def client(self, client_id: int) -> TestNoiseKey:
+        """Return the key of one client."""
+        return TestNoiseKey(_derive(self._secret, "client", client_id).hex())
+
+    def check(self) -> str:
+        """Return a hex MAC of a constant: two processes compare their keys by it."""
+        return _derive(self._secret, "check").hex()
+
 
 @dataclass(frozen=True)
 class SecretDraws:
@@ -144,12 +186,45 @@ class SecretDraws:
         """
         return [i for i in client_ids if self._uniform(release, i) < q]
 
+    def windows(
+        self, fold: int, server_round: int, client_id: int, step: int, n: int, q: float
+    ) -> np.ndarray:
+        """Return which of ``n`` windows are in a local step, each with probability ``q``.
+
+        Args:
+            fold: Number of the evaluation fold.
+            server_round: Number of the round.
+            client_id: Whose windows.
+            step: Number of the local step in the round.
+            n: Number of the client's windows.
+            q: Sampling rate.
+
+        Returns:
+            Ascending positions, (k,) int64 with k ~ Binomial(n, q).
+        """
+        key = _derive(self.key, "windows", fold, server_round, client_id, step)
+        return np.flatnonzero(KeyedStream(key).uniform(n) < q)
+
+    @property
+    def salt(self) -> bytes:
+        """Secret name of this run's flips; noise keyed by it too is never shared by two runs."""
+        return _derive(self.key, "salt")
+
     def _uniform(self, release: int, client_id: int) -> float:
         word = _derive(self.key, "client", release, client_id)[:8]
         return (int.from_bytes(word, "little") >> 11) * 2.0**-53
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("secret draws are never pickled: make them where they are used")
+
+
+def _open_unit(words: np.ndarray) -> np.ndarray:
+    """Turn random ``words`` (n,) uint64 in place into float64 from the open interval (0, 1)."""
+    words >>= np.uint64(12)
+    words |= np.uint64(0x3FF0_0000_0000_0000)  # the bits of 1 + k 2^-52
+    unit: np.ndarray = words.view("<f8")
+    unit -= 1 - 2.0**-53  # exact: (k + 1/2) 2^-52
+    return unit
 
 
 def _derive(key: bytes, *names: str | int) -> bytes:
