@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,7 +20,7 @@ from fedaffect.params import Layout
 from fedaffect.privacy.spec import BlockPolicy, PrivacySpec
 from fedaffect.registry import did_you_mean
 
-POLICIES: tuple[BlockPolicy, ...] = ("noise", "freeze", "keep_local", "clear")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -89,9 +91,10 @@ def block_plan(spec: PrivacySpec, layout: Layout, *, noise: bool) -> BlockPlan:
             another policy.
     """
     words = [word.strip() for word in spec.noise_layers.split(",")]
-    for word in [*(w for w in words if noise), *spec.policies, *spec.clip.per_block, *spec.ratios]:
+    split = [*spec.policies, *spec.clip.per_block, *spec.ratios]
+    for word in sorted([*(w for w in words if noise), *split], key=_specificity):
         layout = _with_own_block(word, layout)
-    others = {b: policy for word, policy in spec.policies.items() for b in _named(word, layout)}
+    others = by_block(spec.policies, layout)
     noised = {b for word in words for b in _named(word, layout)} if noise else set()
     if spec.noise_layers == "all":
         noised -= others.keys()
@@ -103,8 +106,10 @@ def block_plan(spec: PrivacySpec, layout: Layout, *, noise: bool) -> BlockPlan:
         )
     if not noise and "noise" in others.values():
         raise UsageError("E225", "a block has the policy noise, but there is no mechanism")
-    policy_of = dict.fromkeys(layout.blocks, "clear") | others | dict.fromkeys(noised, "noise")
-    policies = tuple((b, policy_of[b]) for b in layout.blocks)  # type: ignore[misc]
+    policies: tuple[tuple[str, BlockPolicy], ...] = tuple(
+        (block, "noise" if block in noised else others.get(block, "clear"))
+        for block in layout.blocks
+    )
     plan = BlockPlan(layout, policies)
     if not len(plan.released) or (noise and not plan.named("noise")):
         raise UsageError(
@@ -113,13 +118,14 @@ def block_plan(spec: PrivacySpec, layout: Layout, *, noise: bool) -> BlockPlan:
     return plan
 
 
-def blocks_named(word: str, layout: Layout) -> list[str]:
-    """Return the blocks that ``word`` names: ``all``, a block, or how block names begin.
+def by_block(values: Mapping[str, Value], layout: Layout) -> dict[str, Value]:
+    """Return ``values`` by block: words name blocks, and of two words the more specific wins.
 
     Raises:
-        UsageError: E225 it names no parameters.
+        UsageError: E225 a word names no parameters.
     """
-    return _named(word, layout)
+    words = sorted(values, key=_specificity)
+    return {block: values[word] for word in words for block in _named(word, layout)}
 
 
 def _named(word: str, layout: Layout) -> list[str]:
@@ -144,6 +150,11 @@ def _with_own_block(word: str, layout: Layout) -> Layout:
     rest = {b: tuple(n for n in names if n not in named) for b, names in layout.blocks.items()}
     own = tuple(n for n in layout.names if n in named)
     return replace(layout, blocks={**{b: names for b, names in rest.items() if names}, word: own})
+
+
+def _specificity(word: str) -> tuple[bool, int]:
+    """Sort ``all`` first, and a beginning of a name before the name."""
+    return word != "all", len(word)
 
 
 def _begins(block: str, word: str) -> bool:

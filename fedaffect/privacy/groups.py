@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from fedaffect.errors import UsageError
 from fedaffect.privacy.base import Noise, Norm
-from fedaffect.privacy.blocks import BlockPlan, blocks_named
+from fedaffect.privacy.blocks import BlockPlan, by_block
 from fedaffect.privacy.spec import PrivacySpec
 
 
@@ -51,8 +51,8 @@ def groups_of(
     Raises:
         UsageError: E234 a block with a clip of its own gets no noise, or a noised block has none.
     """
-    noised = plan.named("noise")
     sizes = plan.layout.block_sizes
+    noised = tuple(block for block in plan.named("noise") if sizes[block])
     own = _by_block(spec.clip.per_block, plan, "clip norm")
     if not own:
         parts = [(noised, spec.clip.bound)]
@@ -133,7 +133,7 @@ def _custom(groups: tuple[NoiseGroup, ...], spec: PrivacySpec, plan: BlockPlan) 
 
 
 def _by_block(values: Mapping[str, float], plan: BlockPlan, what: str) -> dict[str, float]:
-    named = {b: value for word, value in values.items() for b in blocks_named(word, plan.layout)}
+    named = by_block(values, plan.layout)
     if odd := [b for b in named if b not in plan.named("noise")]:
         raise UsageError("E234", f"block {odd[0]} has a {what} of its own, but gets no noise")
     return named

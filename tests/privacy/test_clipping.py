@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -11,54 +10,50 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fedaffect.params import Layout
-from fedaffect.privacy.base import PrivacySpec, ReleasePlan
 from fedaffect.privacy.clipping import clip, clipped_sum, vector_norm
-from fedaffect.privacy.mechanisms.gaussian import Gaussian
-from fedaffect.privacy.mechanisms.laplace import Laplace
-from fedaffect.privacy.mechanisms.none import NoMechanism
+from fedaffect.privacy.noise import SecretNoiseKey
+from fedaffect.privacy.plausible import longest_contribution
+from fedaffect.privacy.spec import ClipSpec
+from tests.privacy.mechanism_cases import SMALL, TABLE_II, calibrated, planned, sent, slow_norm
 
-LAYOUT = Layout(
-    ("a", "scalar", "b"), ((3,), (), (2,)), {"shared": ("a", "scalar"), "task:stress": ("b",)}
-)
-PLAN = ReleasePlan(2, 4, 1.0, "full", 4, 1, 1)
+ONCE = planned(releases=2, clients_per_round=4, n_units=4)
 HARD = st.one_of(
     st.floats(-1e3, 1e3),
     st.sampled_from([0.0, -0.0, 1e30, -1e30, 1e300, 1.7e308, 5e-324, -2e-310, 1e-30]),
 )
 VECTORS = arrays(np.float64, 6, elements=HARD)
+ROWS = arrays(np.float64, (3, 6), elements=st.floats(-1e3, 1e3))
 BOUNDS = st.sampled_from([1e-6, 0.5, 1.0, 3.0, 1e6])
+WAYS = [("gaussian", "l2"), ("gaussian", "l1"), ("gaussian", "linf")]
+WAYS += [("laplace", "l1"), ("laplace", "linf"), ("paper-laplace", "l2")]
+PER_BLOCK = {"shared": 0.5, "task": 2.0}
 
 
-def mechanism(kind: str, clip_norm: float = 1.0, layers: str = "all") -> Gaussian | Laplace:
-    made = {"gaussian": Gaussian, "laplace": Laplace}[kind]
-    return made(PrivacySpec(kind, 5.0, None, layers, clip_norm)).calibrate(PLAN, LAYOUT)
-
-
-def slow_norm(values: np.ndarray, norm: str) -> float:
-    """Exact to a rounding, by ``math``: an oracle that shares no code."""
-    return math.fsum(abs(v) for v in values.tolist()) if norm == "l1" else math.hypot(*values)
+def mechanism(kind: str = "gaussian", bound: float = 1.0, **options: Any) -> Any:
+    """Return a mechanism on six parameters; options of the clip and of the spec in one."""
+    names = ("norm", "target", "per_block")
+    clip_spec = ClipSpec(bound, **{n: options.pop(n) for n in names if n in options})
+    noise = {"eps_per_round": 1.0} if kind.startswith("paper") else {"z": 1.0}
+    return calibrated(kind, ONCE, SMALL, clip_spec, **noise | options)
 
 
 @settings(deadline=None)
 @given(values=arrays(np.float64, 6, elements=st.floats(-1e150, 1e150)))
 def test_norms(values: np.ndarray) -> None:
-    for norm in ("l1", "l2"):
+    for norm in ("l1", "l2", "linf"):
         assert vector_norm(values, norm) == pytest.approx(slow_norm(values, norm), rel=1e-12)
 
 
 @settings(deadline=None)
 @given(values=VECTORS, bound=BOUNDS, norm=st.sampled_from(["l1", "l2"]))
 def test_a_clipped_vector_is_short_parallel_and_untouched_when_short(
-    values: np.ndarray, bound: float, norm: str
+    values: np.ndarray, bound: float, norm: Literal["l1", "l2"]
 ) -> None:
     before = values.copy()
     clipped = clip(values, bound, norm)
     assert np.array_equal(values, before)
     assert slow_norm(clipped, norm) <= bound * (1 + 1e-9)
-    with np.errstate(over="ignore"):
-        long = vector_norm(values, norm) > bound
-    if not long:
+    if not vector_norm(values, norm) > bound:
         assert np.array_equal(clipped, values)
         return
     assert slow_norm(clipped, norm) == pytest.approx(bound, rel=1e-9)
@@ -66,41 +61,92 @@ def test_a_clipped_vector_is_short_parallel_and_untouched_when_short(
     np.testing.assert_allclose(clipped_unit, unit, rtol=1e-9, atol=1e-300)
 
 
+@settings(deadline=None)
+@given(values=VECTORS, bound=BOUNDS)
+def test_linf_cuts_every_coordinate_by_itself(values: np.ndarray, bound: float) -> None:
+    expected = [max(-bound, min(bound, v)) for v in values.tolist()]
+    np.testing.assert_array_equal(clip(values, bound, "linf"), expected)
+
+
 @settings(deadline=None, max_examples=200)
 @given(
-    rows=arrays(np.float64, (4, 6), elements=st.floats(-1e3, 1e3)),
-    mine=VECTORS,
+    rows=ROWS,
+    one=VECTORS,
+    other=VECTORS,
     bound=BOUNDS,
-    kind=st.sampled_from(["gaussian", "laplace"]),
+    way=st.sampled_from(WAYS),
     layers=st.sampled_from(["all", "shared", "task"]),
+    adjacency=st.sampled_from(["zero_out", "replace_one"]),
 )
-def test_zeroing_one_client_moves_the_noised_blocks_by_at_most_c(
-    rows: np.ndarray, mine: np.ndarray, bound: float, kind: str, layers: str
+def test_a_neighbour_moves_the_noised_blocks_by_at_most_the_sensitivity(
+    rows: np.ndarray,
+    one: np.ndarray,
+    other: np.ndarray,
+    bound: float,
+    way: tuple[str, str],
+    layers: str,
+    adjacency: str,
 ) -> None:
-    ready = mechanism(kind, bound, layers)
-    with_me, without_me = np.vstack([rows, mine]), np.vstack([rows, np.zeros(6)])
-    one, other = clipped_sum(with_me, ready), clipped_sum(without_me, ready)
-    moved = slow_norm((one.total - other.total)[ready.noised], ready.norm)
-    assert moved <= one.sensitivity * (1 + 1e-6)
-    assert one.sensitivity == other.sensitivity == bound
-    assert one.norm == {"gaussian": "l2", "laplace": "l1"}[kind]
-    assert one.count == 5
+    kind, norm = way
+    ready = mechanism(kind, bound, norm=norm, noise_layers=layers, adjacency=adjacency)
+    other = np.zeros(6) if adjacency == "zero_out" else other
+    sums = [clipped_sum(np.vstack([rows, mine]), ready) for mine in (one, other)]
+    (group,) = ready.groups
+    noised = ready.blocks.mask("noise")
+    move = (sums[0].total - sums[1].total)[noised]
+    assert slow_norm(move, "l1" if ready.noise == "laplace" else "l2") <= group.sensitivity * (
+        1 + 1e-6
+    )
+    assert sums[0].bounds == (bound,) and sums[0].norm == norm and sums[0].count == 4
+    contribution = sent(ready, one)
+    assert slow_norm(contribution[noised], norm) <= bound * (1 + 1e-6)
     # Blocks in the clear stay as the client sent them.
-    np.testing.assert_array_equal(ready.on_client(mine)[~ready.noised], mine[~ready.noised])
+    np.testing.assert_array_equal(contribution[~noised], one[~noised])
 
 
-def test_an_adversary_reaches_the_bound() -> None:
-    # The bound is tight: noise for less than C would be too little.
-    huge = np.array([0, 0, 0, 1e30, 0, 0])
-    for kind in ("gaussian", "laplace"):
-        total = clipped_sum(huge[None], mechanism(kind, 2.5)).total
-        assert np.abs(total).max() == pytest.approx(2.5, rel=1e-12)
+@settings(deadline=None, max_examples=100)
+@given(one=VECTORS, other=VECTORS, kind=st.sampled_from(["gaussian", "laplace"]))
+def test_blocks_with_clips_of_their_own_stay_within_them(
+    one: np.ndarray, other: np.ndarray, kind: str
+) -> None:
+    ready = mechanism(kind, per_block=PER_BLOCK, adjacency="replace_one")
+    move = sent(ready, one) - sent(ready, other)
+    noise_norm = "l2" if kind == "gaussian" else "l1"
+    assert [g.clip for g in ready.groups] == [0.5, 2.0]
+    for group in ready.groups:
+        at = ready.blocks.place(group.blocks[0])
+        assert slow_norm(sent(ready, one)[at], ready.norm) <= group.clip * (1 + 1e-6)
+        assert slow_norm(move[at], noise_norm) <= group.sensitivity * (1 + 1e-6)
 
 
-def test_blocks_are_clipped_together_not_one_by_one() -> None:
+@pytest.mark.parametrize(("kind", "norm"), WAYS)
+@pytest.mark.parametrize("adjacency", ["zero_out", "replace_one"])
+def test_an_adversary_reaches_the_sensitivity(kind: str, norm: str, adjacency: str) -> None:
+    # The bound is tight: noise for less would be too little.
+    ready = mechanism(kind, 2.5, norm=norm, adjacency=adjacency)
+    (group,) = ready.groups
+    noise_norm = "l1" if ready.noise == "laplace" else "l2"
+    candidates = [np.full(6, 1e30), np.eye(6)[3] * 1e30]
+    others = [np.zeros(6)] if adjacency == "zero_out" else [-c for c in candidates]
+    reached = max(
+        slow_norm(sent(ready, a) - sent(ready, b), noise_norm) for a in candidates for b in others
+    )
+    assert reached == pytest.approx(group.sensitivity, rel=1e-12)
+
+
+def test_blocks_are_clipped_together_unless_they_have_clips_of_their_own() -> None:
     update = np.array([3.0, 0, 0, 0, 4.0, 0])
-    np.testing.assert_allclose(mechanism("gaussian").on_client(update)[[0, 4]], [0.6, 0.8])
-    np.testing.assert_allclose(mechanism("laplace").on_client(update)[[0, 4]], [3 / 7, 4 / 7])
+    np.testing.assert_allclose(sent(mechanism(), update)[[0, 4]], [0.6, 0.8])
+    np.testing.assert_allclose(sent(mechanism("laplace"), update)[[0, 4]], [3 / 7, 4 / 7])
+    np.testing.assert_allclose(sent(mechanism(per_block=PER_BLOCK), update)[[0, 4]], [0.5, 2.0])
+
+
+def test_target_weights_clips_where_the_client_is_and_not_how_far_it_went() -> None:
+    start, update = np.full(6, 3.0), np.array([0.0, 0, 0, 0, 4.0, 0])
+    reached = start + update
+    weights = mechanism(target="weights").on_client(update, start)
+    np.testing.assert_allclose(weights, reached / np.linalg.norm(reached))
+    np.testing.assert_allclose(mechanism().on_client(update, start), update / 4)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -111,30 +157,83 @@ def test_values_that_are_not_finite_are_refused_in_every_block(
 ) -> None:
     update = np.zeros(6)
     update[at] = bad
+    policies = {"task": "freeze"}
     if kind == "none":
-        ready = NoMechanism(PrivacySpec("none", None, None, "all", 1.0)).calibrate(PLAN, LAYOUT)
+        ready = calibrated("none", ONCE, SMALL, eps=None, policies=policies)
     else:
-        ready = mechanism(kind, layers="shared")
+        ready = mechanism(kind, policies=policies)
     with pytest.raises(ValueError, match="not finite"):
-        ready.on_client(update)
-    with pytest.raises(ValueError, match="not finite"):
-        clipped_sum(np.vstack([np.zeros(6), update]), ready)
+        ready.on_client(update, np.zeros(6))
+    if kind != "none":
+        with pytest.raises(ValueError, match="not finite"):
+            clipped_sum(np.vstack([np.zeros(6), update]), mechanism(kind))
+        with pytest.raises(ValueError, match="not finite"):
+            mechanism(kind, target="weights").on_client(np.zeros(6), update)
 
 
-@pytest.mark.parametrize("norm", ["l1", "l2"])
+@pytest.mark.parametrize("norm", ["l1", "l2", "linf"])
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_clip_itself_refuses_what_no_norm_bounds(norm: Literal["l1", "l2"], bad: float) -> None:
+def test_clip_itself_refuses_what_no_norm_bounds(
+    norm: Literal["l1", "l2", "linf"], bad: float
+) -> None:
     with pytest.raises(ValueError, match="not finite"):
         clip(np.array([0.1, bad]), 1.0, norm)
 
 
+@pytest.mark.parametrize("norm", ["l1", "l2", "linf"])
+def test_nothing_and_zero_are_within_every_bound(norm: Literal["l1", "l2", "linf"]) -> None:
+    assert clip(np.empty(0), 1.0, norm).shape == (0,)
+    np.testing.assert_array_equal(clip(np.zeros(6), 1e-300, norm), np.zeros(6))
+    np.testing.assert_allclose(clip(np.array(-3.0), 1.0, norm), -1.0)  # a 0-d parameter
+    np.testing.assert_array_equal(
+        sent(mechanism(norm=norm, per_block=PER_BLOCK), np.zeros(6)), np.zeros(6)
+    )
+
+
+def test_whole_numbers_are_clipped_as_floats() -> None:
+    clipped = sent(mechanism(), np.array([0, 0, 0, 3, 4, 0], dtype=np.int64))
+    assert clipped.dtype == np.float64
+    np.testing.assert_allclose(clipped, [0, 0, 0, 0.6, 0.8, 0])
+
+
 def test_an_empty_round_is_a_sum_of_nothing() -> None:
-    total = clipped_sum(np.empty((0, 6)), mechanism("gaussian"))
+    total = clipped_sum(np.empty((0, 6)), mechanism())
     assert total.count == 0
     np.testing.assert_array_equal(total.total, np.zeros(6))
 
 
 def test_float32_rounding_is_clipped_again() -> None:
-    ready = mechanism("gaussian", 0.1)
-    sent = ready.on_client(np.full(6, 7.0)).astype(np.float32) * np.float32(1.001)
-    assert slow_norm(clipped_sum(sent[None], ready).total, "l2") <= 0.1 * (1 + 1e-12)
+    ready = mechanism(bound=0.1)
+    rounded = sent(ready, np.full(6, 7.0)).astype(np.float32) * np.float32(1.001)
+    assert slow_norm(clipped_sum(rounded[None], ready).total, "l2") <= 0.1 * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "laplace"])
+@pytest.mark.parametrize("per_block", [{}, {"shared": 0.8, "task": 0.1}])
+def test_honest_contributions_are_plausible_and_much_longer_ones_are_not(
+    kind: str, per_block: dict[str, float]
+) -> None:
+    made = calibrated(
+        kind, layout=TABLE_II, clip=ClipSpec(1.0, per_block=per_block), where="client"
+    )
+    longest = longest_contribution(made)
+    small = mechanism(kind, where="client")
+    limit = longest_contribution(small)
+    full = sent(small, np.array([9.0, 0, 0, 0, 0, 0]))
+    for release in range(1000):
+        key = SecretNoiseKey(release.to_bytes(32))
+        one = small.add_noise(clipped_sum(full[None], small), key, 1).total
+        assert slow_norm(one, "l2") < limit
+    update = np.zeros(TABLE_II.size)
+    update[[0, -1]] = 9.0
+    for release in range(3):
+        noisy = made.add_noise(
+            clipped_sum(sent(made, update)[None], made), SecretNoiseKey(bytes(32)), release
+        )
+        assert 0.5 * longest < np.linalg.norm(noisy.total) < longest
+        assert np.linalg.norm(3 * noisy.total) > longest
+
+
+def test_nothing_is_implausible_where_the_server_clips_or_a_block_is_clear() -> None:
+    assert longest_contribution(mechanism()) == np.inf
+    assert longest_contribution(mechanism(where="client", noise_layers="task")) == np.inf

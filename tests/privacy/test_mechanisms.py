@@ -1,4 +1,4 @@
-"""Mechanisms from budget to noise: blocks, calibration, forecast, refusals."""
+"""Mechanisms from budget to noise: calibration, draws, refusals."""
 
 from __future__ import annotations
 
@@ -12,56 +12,45 @@ from scipy import stats
 
 from fedaffect import registry
 from fedaffect.errors import PrivacyError, UsageError
-from fedaffect.params import Layout
-from fedaffect.privacy.base import ClippedSum, PrivacySpec, ReleasePlan
-from fedaffect.privacy.blocks import noised_blocks
+from fedaffect.privacy.base import ClippedSum
 from fedaffect.privacy.clipping import clipped_sum
 from fedaffect.privacy.forecast import plan_forecast
 from fedaffect.privacy.noise import SecretNoiseKey, TestNoiseKey
+from fedaffect.privacy.promise import promise_of, spent_after
+from fedaffect.privacy.spec import ClipSpec, PrivacySpec
+from tests.privacy.mechanism_cases import KEY, PLAN, TABLE_II, calibrated, planned
 
-# Table II of the paper: shared 61,980, stress head 202, identity head 34,815 parameters.
-TABLE_II = Layout(
-    ("cnn", "stress", "identity"),
-    ((61_980,), (101, 2), (34_815,)),
-    {"shared": ("cnn",), "task:stress": ("stress",), "task:identity": ("identity",)},
-)
-PLAN = ReleasePlan(40, 20, 1.0, "full", 20, 1, 1)
-KEY = SecretNoiseKey(bytes(32))
+SHORT = planned(releases=2)
+PER_BLOCK = ClipSpec(per_block={"shared": 0.8, "task:stress": 0.1, "task:identity": 0.6})
 
 
-def calibrated(
-    name: str,
-    plan: ReleasePlan = PLAN,
-    layout: Layout = TABLE_II,
-    eps: float | None = 5.0,
-    delta: float | None = None,
-    layers: str = "all",
-    clip: float = 1.0,
-) -> Any:
-    spec = PrivacySpec(name, eps, delta, layers, clip)
-    return registry.resolve("dp", name)(spec=spec).calibrate(plan, layout)
-
-
-def planned(**changes: Any) -> ReleasePlan:
-    return dataclasses.replace(PLAN, **changes)
+def silent(mechanism: Any, rows: int = 3) -> ClippedSum:
+    """Return a sum of contributions that are zero: what comes out of the noise is noise."""
+    return clipped_sum(np.zeros((rows, len(mechanism.blocks.released))), mechanism)
 
 
 @pytest.mark.parametrize(
-    ("name", "scale", "sd"),
-    [
-        ("gaussian", 5.640670, 5.640670),
-        ("moments", 6.0332, 6.0332),
-        ("laplace", 5.248, 5.248 * math.sqrt(2)),
-    ],
+    ("name", "scale"), [("gaussian", 5.640670), ("moments", 6.0332), ("laplace", 5.248)]
 )
-def test_noise_for_a_total_of_5_over_40_rounds(name: str, scale: float, sd: float) -> None:
-    ready = calibrated(name)
+def test_noise_for_a_total_of_5_over_40_rounds(name: str, scale: float) -> None:
+    ready = calibrated(name, delta=1e-5)
     assert ready.scale == pytest.approx(scale, rel=2e-3)
-    assert ready.noise_sd == pytest.approx(sd, rel=2e-3)
-    assert calibrated(name, clip=3.0).noise_sd == pytest.approx(3 * ready.noise_sd)
-    spent = [ready.eps_spent(PLAN, k) for k in (0, 1, 20, 40)]
+    (group,) = ready.groups
+    assert (group.noise, group.sensitivity) == (pytest.approx(ready.scale), 1.0)
+    assert calibrated(name, clip=3.0).groups[0].noise == pytest.approx(3 * group.noise)
+    spent = [spent_after(ready, PLAN, k) or 0.0 for k in (0, 1, 20, 40)]
     assert spent[0] == 0 and spent == sorted(spent)
     assert 4.995 < spent[-1] <= 5 * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("name", ["gaussian", "laplace"])
+def test_replacing_a_client_needs_twice_the_noise_of_zeroing_it(name: str) -> None:
+    zeroed, replaced = (
+        calibrated(name, SHORT, adjacency=adjacency) for adjacency in ("zero_out", "replace_one")
+    )
+    assert replaced.scale == pytest.approx(zeroed.scale)
+    assert replaced.groups[0].noise == pytest.approx(2 * zeroed.groups[0].noise)
+    assert replaced.groups[0].sensitivity == 2.0
 
 
 def test_replacing_all_releases_by_one_needs_less_noise_by_the_root() -> None:
@@ -69,13 +58,28 @@ def test_replacing_all_releases_by_one_needs_less_noise_by_the_root() -> None:
     assert calibrated("gaussian").scale == pytest.approx(math.sqrt(40) * once.scale)
 
 
-def test_only_secret_poisson_draws_amplify() -> None:
+def test_a_given_multiplier_is_taken_as_it_is() -> None:
+    ready = calibrated("gaussian", z=1.25, delta=1e-5)
+    assert ready.scale == pytest.approx(1.25) and ready.groups[0].noise == pytest.approx(1.25)
+    both = calibrated("gaussian", z=1.25, eps=5.0)
+    assert both.scale == pytest.approx(1.25)
+
+
+def test_only_secret_poisson_draws_at_the_server_amplify() -> None:
     rate = 1 / 3
     full = calibrated("gaussian", delta=1e-5)
     fixed = calibrated("gaussian", planned(sampling_rate=rate, sampler="fixed"), delta=1e-5)
-    poisson = calibrated("gaussian", planned(sampling_rate=rate, sampler="poisson"), delta=1e-5)
-    assert fixed.scale == full.scale
+    poisson_plan = planned(sampling_rate=rate, sampler="poisson")
+    poisson = calibrated("gaussian", poisson_plan, delta=1e-5)
+    local = calibrated("gaussian", poisson_plan, delta=1e-5, where="client")
+    assert fixed.scale == local.scale == full.scale
     assert poisson.scale == pytest.approx(2.1138, rel=1e-3)
+    assert [e.rate for m in (poisson, local) for e in m.events(poisson_plan)] == [rate, 1.0]
+
+
+def test_a_cap_on_participation_needs_less_noise() -> None:
+    capped = calibrated("gaussian", planned(participation_cap=10), delta=1e-5)
+    assert capped.scale == pytest.approx(calibrated("gaussian", delta=1e-5).scale / 2)
 
 
 @pytest.mark.parametrize(("units", "delta"), [(20, 1e-5), (10_000, 1e-5), (1_000_000, 1e-7)])
@@ -92,7 +96,7 @@ def test_delta_must_be_below_one_over_n(delta: float) -> None:
     assert calibrated("gaussian", delta=0.0499).spec.delta == 0.0499
 
 
-@pytest.mark.parametrize("eps", [None, 0.0, -1.0, math.inf, math.nan])
+@pytest.mark.parametrize("eps", [None, -1.0, math.inf, math.nan])
 def test_a_budget_must_be_a_positive_number(eps: float | None) -> None:
     with pytest.raises(UsageError) as caught:
         calibrated("laplace", eps=eps)
@@ -105,136 +109,133 @@ def test_a_budget_out_of_reach() -> None:
     assert caught.value.code == "E222"
 
 
-@pytest.mark.parametrize(
-    ("words", "blocks"),
-    [
-        ("all", ("shared", "task:stress", "task:identity")),
-        ("shared", ("shared",)),
-        ("task", ("task:stress", "task:identity")),
-        ("task:identity", ("task:identity",)),
-        ("task:identity, shared", ("shared", "task:identity")),
-        ("task,shared", ("shared", "task:stress", "task:identity")),
-    ],
-)
-def test_noise_layers(words: str, blocks: tuple[str, ...]) -> None:
-    assert noised_blocks(words, TABLE_II) == blocks
-    ready = calibrated("gaussian", layers=words)
-    sizes = TABLE_II.block_sizes
-    assert ready.noised.sum() == sum(sizes[b] for b in blocks)
-    assert (ready.eps_spent(PLAN, 40) is None) is (len(blocks) < 3)
-
-
-@pytest.mark.parametrize("words", ["task:identiy", "", "shared,", "Shared", "none", "shared task"])
-def test_an_unknown_block_is_refused_with_a_hint(words: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        calibrated("gaussian", layers=words)
-    assert caught.value.code == "E225"
-    assert "known: all, shared, task, task:identity, task:stress" in caught.value.do
-    if words == "task:identiy":
-        assert "did you mean task:identity?" in caught.value.do
-
-
-def test_a_model_without_heads_has_no_task_blocks() -> None:
-    layout = Layout(("a",), ((3,),), {"shared": ("a",)})
-    with pytest.raises(UsageError):
-        noised_blocks("task", layout)
-
-
 @pytest.mark.parametrize("name", ["gaussian", "moments", "laplace"])
 @pytest.mark.parametrize("layers", ["all", "task"])
 def test_noise_on_every_noised_coordinate_and_nowhere_else(name: str, layers: str) -> None:
-    ready = calibrated(name, layers=layers, clip=0.25)
-    total = clipped_sum(np.zeros((3, TABLE_II.size)), ready)
-    noisy = ready.on_server(total, KEY, 1)
-    assert (noisy.count, noisy.sensitivity, noisy.norm) == (3, 0.25, ready.norm)
+    ready = calibrated(name, noise_layers=layers, clip=0.25)
+    total = silent(ready)
+    noisy = ready.add_noise(total, KEY, 1)
+    assert (noisy.count, noisy.bounds, noisy.norm) == (3, (0.25,), ready.norm)
     assert not total.total.any()
-    assert not noisy.total[~ready.noised].any()
+    noised = ready.blocks.mask("noise")
+    assert not noisy.total[~noised].any()
     unit = stats.laplace if name == "laplace" else stats.norm
-    for block in ready.noised_blocks:
-        noise = noisy.total[TABLE_II.indices(block)]
-        assert stats.kstest(noise / (ready.scale * 0.25), unit.cdf).pvalue > 1e-6
-        assert abs(noise.std() / ready.noise_sd - 1) < 4 * 1.2 / math.sqrt(len(noise))
-    values = noisy.total[ready.noised] / (ready.scale * 0.25)
+    level = ready.scale * 0.25
+    for block in ready.blocks.named("noise"):
+        noise = noisy.total[ready.blocks.place(block)] / level
+        assert stats.kstest(noise, unit.cdf).pvalue > 1e-6
+        assert abs(noise.std() / unit.std() - 1) < 4 * 1.2 / math.sqrt(len(noise))
     for wrong in (2 / 3, 3 / 2):
-        assert stats.kstest(values * wrong, unit.cdf).pvalue < 1e-6
-    heads = [noisy.total[TABLE_II.indices(b)][:202] for b in ("task:stress", "task:identity")]
+        assert stats.kstest(noisy.total[noised] / level * wrong, unit.cdf).pvalue < 1e-6
+    heads = [noisy.total[ready.blocks.place(b)][:202] for b in ("task:stress", "task:identity")]
     assert abs(np.corrcoef(*heads)[0, 1]) < 5 / math.sqrt(202)
 
 
+def test_every_group_gets_the_noise_of_its_own() -> None:
+    ready = calibrated("gaussian", clip=PER_BLOCK, allocation="equal-z")
+    assert len({group.noise for group in ready.groups}) == 3
+    noisy = ready.add_noise(silent(ready), KEY, 1).total
+    for group in ready.groups:
+        noise = noisy[ready.blocks.place(group.blocks[0])]
+        assert abs(noise.std() / group.noise - 1) < 4 / math.sqrt(2 * len(noise))
+
+
 def test_equal_inputs_repeat_a_release_and_any_change_gives_other_noise() -> None:
-    ready = calibrated("gaussian")
+    ready = calibrated("gaussian", SHORT)
     rows = np.zeros((2, TABLE_II.size))
     rows[0, -1] = 1e-12
     one, other = clipped_sum(rows, ready), clipped_sum(rows * 2, ready)
 
-    def noise(mechanism: Any, total: ClippedSum, release: int = 1) -> np.ndarray:
-        return (mechanism.on_server(total, KEY, release).total - total.total) / mechanism.scale
+    def noise(mechanism: Any, total: ClippedSum, release: int = 1, key: Any = KEY) -> Any:
+        added = mechanism.add_noise(total, key, release).total - total.total
+        return added / mechanism.groups[0].noise
 
     base = noise(ready, one)
     np.testing.assert_array_equal(noise(ready, one), base)
     # Noise of another size on the same sum must not be the same draws: the two would be solved.
-    smaller = calibrated("gaussian", eps=8.0)
+    smaller = calibrated("gaussian", SHORT, eps=8.0)
+    elsewhere = calibrated("gaussian", SHORT, policies={"shared": "clear"})
     for changed in (
         noise(ready, other),
         noise(ready, one, release=2),
+        noise(ready, one, key=SecretNoiseKey(bytes(31) + b"1")),
         noise(smaller, one),
+        noise(elsewhere, one),
         noise(ready, dataclasses.replace(one, count=1)),
     ):
-        assert abs(np.corrcoef(changed, base)[0, 1]) < 5 / math.sqrt(TABLE_II.size)
+        rest = slice(61_980, None)
+        assert abs(np.corrcoef(changed[rest], base[rest])[0, 1]) < 5 / math.sqrt(35_017)
 
 
 def test_test_noise_is_equal_for_sums_that_differ_by_rounding() -> None:
-    ready, key = calibrated("gaussian"), TestNoiseKey("engines")
-    one = clipped_sum(np.zeros((2, TABLE_II.size)), ready)
+    ready, key = calibrated("gaussian", SHORT), TestNoiseKey("engines")
+    one = silent(ready)
     other = dataclasses.replace(one, total=one.total + 1e-15)
-    difference = ready.on_server(one, key, 3).total - ready.on_server(other, key, 3).total
+    difference = ready.add_noise(one, key, 3).total - ready.add_noise(other, key, 3).total
     assert np.abs(difference).max() < 1e-13
 
 
 def test_a_sum_that_was_clipped_otherwise_gets_no_noise() -> None:
-    total = clipped_sum(np.zeros((1, TABLE_II.size)), calibrated("gaussian", clip=2.0))
-    for wrong in (calibrated("gaussian"), calibrated("laplace", clip=2.0)):
+    total = silent(calibrated("gaussian", SHORT, clip=2.0))
+    for wrong in (
+        calibrated("gaussian", SHORT),
+        calibrated("laplace", SHORT, clip=2.0),
+        calibrated("gaussian", SHORT, clip=ClipSpec(2.0, norm="linf")),
+        calibrated("gaussian", SHORT, clip=PER_BLOCK),
+    ):
         with pytest.raises(PrivacyError) as caught:
-            wrong.on_server(total, KEY, 1)
+            wrong.add_noise(total, KEY, 1)
         assert caught.value.code == "E406"
 
 
 def test_a_mechanism_that_is_not_calibrated_does_nothing() -> None:
-    raw = registry.resolve("dp", "gaussian")(spec=PrivacySpec("gaussian", 5.0, None, "all", 1.0))
+    raw = registry.resolve("dp", "gaussian")(spec=PrivacySpec("gaussian", 5.0))
     with pytest.raises(ValueError, match="calibrate"):
-        raw.on_client(np.zeros(3))
+        raw.on_client(np.zeros(3), np.zeros(3))
+    with pytest.raises(PrivacyError):
+        raw.add_noise(ClippedSum(np.zeros(3), 1, (1.0,), "l2"), KEY, 1)
     with pytest.raises(ValueError, match="calibrate"):
-        raw.on_server(ClippedSum(np.zeros(3), 1, 1.0, "l2"), KEY, 1)
+        raw.add_noise(ClippedSum(np.zeros(3), 1, (), "l2"), KEY, 1)
+    assert raw.scale == 0.0 and promise_of(raw, PLAN) is None
+
+
+def test_other_clip_norms_scale_the_noise_and_keep_the_promise() -> None:
+    ready = calibrated("gaussian", SHORT, clip=PER_BLOCK)
+    assert ready.at_bounds(ready.bounds) is ready
+    moved = ready.at_bounds([0.4, 0.2, 1.2])
+    assert moved.bounds == (0.4, 0.2, 1.2)
+    assert [m.noise / r.noise for m, r in zip(moved.groups, ready.groups, strict=True)] == (
+        pytest.approx([0.5, 2.0, 2.0])
+    )
+    assert moved.scale == pytest.approx(ready.scale, rel=1e-12)
+    for wrong in ([1.0], [1.0, 1.0, 0.0], [1.0, 1.0, math.inf], [1.0, 1.0, math.nan]):
+        with pytest.raises(ValueError, match="clip norms"):
+            ready.at_bounds(wrong)
 
 
 def test_none_changes_nothing_and_costs_nothing() -> None:
-    ready = calibrated("none", eps=None)
-    rows = np.full((2, TABLE_II.size), 7.0)
-    total = clipped_sum(rows, ready)
-    np.testing.assert_array_equal(ready.on_server(total, KEY, 1).total, rows.sum(axis=0))
-    assert (ready.noise_sd, total.sensitivity, ready.event(PLAN)) == (0.0, math.inf, None)
-    assert ready.eps_spent(PLAN, 3) is None and not ready.noised.any()
+    ready = calibrated("none", eps=None, policies={"task:identity": "keep_local"})
+    update = np.full(TABLE_II.size, 7.0)
+    np.testing.assert_array_equal(ready.on_client(update, update), np.full(62_182, 7.0))
+    assert (ready.groups, ready.events(PLAN), ready.claims) == ((), (), False)
     seen = plan_forecast(ready, PLAN, TABLE_II)
     assert (seen.can_learn, seen.n_break_even, seen.sentences) == (True, 0.0, ())
+    assert ready.within(update, update) is None and promise_of(ready, PLAN) is None
+    with pytest.raises(TypeError):
+        ready.add_noise(ClippedSum(update, 1, (), "none"), KEY, 1)
 
 
 def test_break_even_clients() -> None:
-    seen = plan_forecast(calibrated("gaussian"), PLAN, TABLE_II)
+    ready = calibrated("gaussian")
+    seen = plan_forecast(ready, PLAN, TABLE_II)
     assert seen.n_break_even == pytest.approx(1756.7496, rel=1e-6)
     assert [round(n) for n in seen.n_break_even_of.values()] == [1404, 80, 1052]
     assert seen.noise_to_signal == pytest.approx(1756.7496 / 20, rel=1e-6)
     assert not seen.can_learn
     text = " ".join(seen.sentences)
-    for words in (
-        "20 clients",
-        "87.8 times",
-        "1,757 clients",
-        "at most 12",
-        "eps=5",
-        "40 releases",
-    ):
+    for words in ("20 clients", "87.8 times", "1,757 clients", "at most 12", "40 releases"):
         assert words in text
-    identity = plan_forecast(calibrated("gaussian", layers="task:identity"), PLAN, TABLE_II)
+    identity = plan_forecast(calibrated("gaussian", noise_layers="task:identity"), PLAN, TABLE_II)
     assert identity.n_break_even == pytest.approx(1052.48, rel=1e-5)
     laplace = plan_forecast(calibrated("laplace"), PLAN, TABLE_II)
     assert laplace.n_break_even == pytest.approx(509_029, rel=1e-3)
@@ -244,9 +245,8 @@ def test_break_even_clients() -> None:
 def test_break_even_is_where_noise_and_signal_really_meet() -> None:
     ready = calibrated("gaussian")
     n = plan_forecast(ready, PLAN, TABLE_II).n_break_even
-    total = clipped_sum(np.zeros((1, TABLE_II.size)), ready)
-    noise = np.linalg.norm(ready.on_server(total, KEY, 1).total)
-    assert noise / n == pytest.approx(ready.sensitivity, rel=0.02)
+    noise = np.linalg.norm(ready.add_noise(silent(ready), KEY, 1).total)
+    assert noise / n == pytest.approx(ready.groups[0].clip, rel=0.02)
     enough = plan_forecast(ready, planned(clients_per_round=1758), TABLE_II)
     assert enough.can_learn and enough.sentences == ()
     assert not plan_forecast(ready, planned(clients_per_round=1756), TABLE_II).can_learn

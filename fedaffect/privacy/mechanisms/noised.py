@@ -163,8 +163,9 @@ class NoisedSum(ABC):
     def inputs_digest(self, total: ClippedSum) -> bytes:
         """Return SHA-256 of the sum and of all that shapes its noise. Never store it bare."""
         sizes = [g.noise for g in self.groups]
-        shape = f"{self.noise}|{sizes!r}|{total.bounds!r}|{total.norm}|{total.count}|{total.within}"
-        digest = hashlib.sha256(f"{shape}|{self.blocks.digest}|".encode())
+        noise = f"{self.noise}|{self.scale!r}|{sizes!r}"
+        clip = f"{total.bounds!r}|{total.norm}|{total.count}|{total.within}"
+        digest = hashlib.sha256(f"{noise}|{clip}|{self.blocks.digest}|".encode())
         digest.update(np.ascontiguousarray(total.total, dtype="<f8").tobytes())
         return digest.digest()
 
