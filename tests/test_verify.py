@@ -11,6 +11,7 @@ import pytest
 from finished_run import FORMAL, NONE, RUN, TERMS, Finished, counted, finished
 
 from fedaffect.errors import StorageError
+from fedaffect.privacy.chain import digest
 from fedaffect.verification import verify
 
 
@@ -131,6 +132,15 @@ class TestSite:
         run = finished(tmp_path)
         lines = run.ledger.read_text().splitlines(keepends=True)
         run.ledger.write_text("".join(lines[:6]))
+        assert outcome(run) == {**ALL_OK, "site": "E402"}
+
+    def test_a_ledger_cut_before_the_head_of_another_run(self, tmp_path: Path) -> None:
+        run = finished(tmp_path)
+        lines = run.ledger.read_text().splitlines()
+        assert "later-run" in lines[-1]
+        run.forge(ledger_head=digest(lines[-1]))
+        assert outcome(run) == ALL_OK
+        run.ledger.write_text("".join(line + "\n" for line in lines[:-1]))
         assert outcome(run) == {**ALL_OK, "site": "E402"}
 
     def test_an_edited_ledger(self, tmp_path: Path) -> None:

@@ -136,6 +136,16 @@ def test_a_client_may_be_in_fewer_releases_than_there_are(tmp_path: Path) -> Non
     assert code_of(secret, "statement") == "E408"
 
 
+def test_amplification_counts_every_release(tmp_path: Path) -> None:
+    """A secret draw hides who was there: eps of half the releases is no promise."""
+    clients = [(n % 2,) for n in range(40)]
+    said = stated(POISSON, ("PLD", 5.383656526), ("RDP", rdp_of(POISSON)))
+    run = finished(tmp_path, said, POISSON, clients)
+    assert code_of(run, "statement") is None
+    run.forge(eps=5.3)
+    assert code_of(run, "statement") == "E408"
+
+
 def test_local_steps_are_releases_too(tmp_path: Path) -> None:
     terms = replace(TERMS, unit="window", steps=4)
     said = {**FORMAL, **counted(TERMS, 12), "unit": "window"}

