@@ -10,7 +10,18 @@ import os
 import signal
 from collections import Counter
 
-NAMES = frozenset({"ledger.before_charge", "ledger.charged", "ledger.released"})
+NAMES = frozenset(
+    {
+        "checkpoint.before",
+        "checkpoint.written",
+        "client.noised",
+        "ledger.before_charge",
+        "ledger.charged",
+        "ledger.released",
+        "noise.drawn",
+        "round.done",
+    }
+)
 
 _calls: Counter[str] = Counter()
 

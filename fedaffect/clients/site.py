@@ -9,6 +9,7 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,8 +18,8 @@ from fedaffect.build import Experiment, Fold
 from fedaffect.clients.account import AccountPlan, ClientAccount
 from fedaffect.clients.local import ClientData, Trainer, TrainPlan
 from fedaffect.clients.personal import PersonalLayers
-from fedaffect.clients.private_local import PrivateTrainer, WindowNoise
 from fedaffect.errors import PrivacyError
+from fedaffect.failpoint import fail_here
 from fedaffect.models.factory import ModelFactory
 from fedaffect.privacy.base import ClippedSum, Mechanism
 from fedaffect.privacy.charges import Charge
@@ -134,9 +135,10 @@ class Site:
         self.side = side
         self.layout = side.factory.layout
         self.blocks = side.mechanism.blocks
+        self.noised_steps = side.mechanism.noise_at == "steps"
         self.personal = PersonalLayers(side.run)
         self.account = ClientAccount(side.account) if side.account is not None else None
-        self._trainers: dict[int, Trainer | PrivateTrainer] = {}
+        self._trainers: dict[int, Trainer | Any] = {}
         self._clients = [{c.client_id: c for c in fold} for fold in side.folds]
 
     def hosts(self, fold: int) -> tuple[int, ...]:
@@ -163,7 +165,7 @@ class Site:
             mechanism = mechanism.at_bounds(request.bounds)
         trainer = self._trainer(request.fold)
         start = torch.as_tensor(params).to(trainer.dtype)
-        if isinstance(trainer, PrivateTrainer):
+        if self.noised_steps:
             charges = self._charge_steps(start, request)
         done: list[_Trained] = []
         failed: dict[int, str] = {}
@@ -172,7 +174,8 @@ class Site:
                 done.append(self._train_one(trainer, mechanism, start, request, client_id))
             except FAILURES as error:
                 failed[client_id] = f"{type(error).__name__}: {error}"[:200]
-        if isinstance(trainer, PrivateTrainer):
+        if self.noised_steps:
+            fail_here("client.noised")
             self._account.released(charges)
         elif mechanism.noise_at == "client":
             self._noise(done, mechanism, request.release)
@@ -183,7 +186,7 @@ class Site:
 
     def _train_one(
         self,
-        trainer: Trainer | PrivateTrainer,
+        trainer: Trainer | Any,
         mechanism: Mechanism,
         start: torch.Tensor,
         request: TrainRequest,
@@ -191,7 +194,7 @@ class Site:
     ) -> _Trained:
         data = self._clients[request.fold][client_id]
         own = self._with_personal_layers(start, request, client_id)
-        if isinstance(trainer, PrivateTrainer):
+        if self.noised_steps:
             key = self._account.key
             update, loss = trainer.train(
                 own,
@@ -232,6 +235,7 @@ class Site:
         for one in done:
             key = self._account.key.client(one.client_id)
             one.contribution = mechanism.add_noise(alone[one.client_id], key, release).total
+        fail_here("client.noised")
         self._account.released(charges)
 
     def _with_personal_layers(
@@ -262,16 +266,18 @@ class Site:
             refused,
         )
 
-    def _trainer(self, fold: int) -> Trainer | PrivateTrainer:
+    def _trainer(self, fold: int) -> Trainer | Any:
         if fold not in self._trainers:  # one fold runs at a time; its data replace the last fold's
             model, side = self.side.factory.build(), self.side
-            if side.mechanism.noise_at == "steps":
+            if self.noised_steps:
+                from fedaffect.clients.private_local import PrivateTrainer, WindowNoise
+
                 noise = WindowNoise.of(side.mechanism)
-                trainer: Trainer | PrivateTrainer = PrivateTrainer(
+                trainer: Trainer | Any = PrivateTrainer(
                     model, side.strategy, side.plan, noise, self.blocks.frozen
                 )
             else:
-                trainer = Trainer(model, side.strategy, side.plan, self.blocks.frozen)
+                trainer = Trainer(model, side.strategy, side.plan)
             self._trainers = {fold: trainer}
         return self._trainers[fold]
 
