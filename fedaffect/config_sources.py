@@ -19,7 +19,7 @@ from fedaffect.errors import UsageError
 from fedaffect.registry import did_you_mean
 
 MAX_CONFIG_BYTES = 1024**2
-NOT_SETTINGS = {"HOME"}  # FEDAFFECT_HOME names the state folder
+NOT_SETTINGS = {"HOME", "FAILPOINT"}  # the state folder; where a test kills the process
 
 FLAGS: dict[str, str] = {
     "data": "data.name",

@@ -15,6 +15,7 @@ from fedaffect.atomic_file import write_bytes_atomic, write_json_atomic
 from fedaffect.errors import StorageError
 from fedaffect.params import Layout
 from fedaffect.record import RoundRecord
+from fedaffect.run_lock import LOCK_NAME
 
 MANIFEST_NAME = "manifest.json"
 ADJECTIVES = """
@@ -49,7 +50,7 @@ def prepare(out: Path | None, run_id: str) -> Path:
     try:
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
             raise StorageError("E801", f"--out {folder} is not a folder", do="give a new folder")
-        if folder.is_dir() and any(folder.iterdir()):
+        if folder.is_dir() and any(path.name != LOCK_NAME for path in folder.iterdir()):
             raise StorageError(
                 "E801", f"--out {folder} exists and is not empty", do="give a new folder"
             )
@@ -68,11 +69,13 @@ def prepare(out: Path | None, run_id: str) -> Path:
 def discard_if_empty(folder: Path) -> None:
     """Remove the folder of a run that ended before it wrote anything."""
     with contextlib.suppress(OSError):
+        if [path.name for path in folder.iterdir()] == [LOCK_NAME]:
+            (folder / LOCK_NAME).unlink()
         folder.rmdir()
 
 
 def append_round(folder: Path, record: RoundRecord) -> None:
-    """Add one line to ``rounds.jsonl``.
+    """Add one line to ``rounds.jsonl``, for good.
 
     Raises:
         StorageError: E803 the disk refuses.
@@ -80,12 +83,42 @@ def append_round(folder: Path, record: RoundRecord) -> None:
     try:
         with open(folder / "rounds.jsonl", "a", encoding="utf-8") as file:
             file.write(record.model_dump_json() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
     except OSError as error:
         raise StorageError(
             "E803",
             f"cannot write {folder / 'rounds.jsonl'}: {error.strerror}",
             do="free some space",
         ) from error
+
+
+def cut_rounds(folder: Path, count: int) -> list[RoundRecord]:
+    """Cut ``rounds.jsonl`` back to its first ``count`` lines and return them.
+
+    Raises:
+        StorageError: E803 the disk refuses; E805 it has fewer whole lines.
+    """
+    path = folder / "rounds.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)[:count] if path.exists() else []
+    try:
+        records = [RoundRecord.model_validate_json(line) for line in lines]
+    except ValueError:
+        records = []
+    if len(records) != count:
+        raise StorageError(
+            "E805",
+            f"{path} lacks rounds that the checkpoint has seen",
+            do="restore it from a backup, or start a new run",
+        )
+    write_bytes_atomic(path, b"".join(lines))
+    return records
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what writes that were cut short have left in a run folder."""
+    for path in folder.rglob(".*.tmp"):
+        path.unlink(missing_ok=True)
 
 
 def save_model(

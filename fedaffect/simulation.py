@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,22 +14,30 @@ os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
 
 from flwr.app import Context, RecordDict
 
-from fedaffect import references, registry, run_files, run_folder, summary
+from fedaffect import references, run_files, run_folder, summary
+from fedaffect import resume as resuming
 from fedaffect.build import Experiment, build
 from fedaffect.clients.account import AccountPlan
 from fedaffect.clients.site import client_side
 from fedaffect.config import RunConfig
 from fedaffect.config_sources import resolve
+from fedaffect.engine import starting
+from fedaffect.errors import PrivacyError
 from fedaffect.home import state_home
+from fedaffect.ledger_anchor import AnchoredBudget, open_anchored
 from fedaffect.outline import Outline, outline
 from fedaffect.privacy.ledger import Ledger
 from fedaffect.privacy.noise import SecretNoiseKey, TestNoiseKey
 from fedaffect.privacy.promise import affordable, promise_of
-from fedaffect.privacy.run_budget import RunBudget
 from fedaffect.privacy.terms import terms_of
 from fedaffect.progress import Listener
 from fedaffect.record import Figures, RoundRecord, RunRecord
+from fedaffect.reports.json_file import load_record
+from fedaffect.resume import Start
+from fedaffect.run_lock import RunLock
+from fedaffect.server import checkpoint
 from fedaffect.server.app import post, server_app
+from fedaffect.server.checkpoint import Checkpoint, Progress
 from fedaffect.server.evaluation import final_figures
 from fedaffect.server.training import Training
 from fedaffect.simulations.local import SimulationGrid
@@ -41,12 +46,17 @@ MAIN = "run"  # the training whose rounds are kept; the others are references
 
 
 def simulate(
-    config: RunConfig | None = None, *, listener: Listener | None = None, **options: Any
+    config: RunConfig | None = None,
+    *,
+    resume: Path | None = None,
+    listener: Listener | None = None,
+    **options: Any,
 ) -> RunRecord:
     """Train with simulated clients, attack what was released, and write the run folder.
 
     Args:
         config: What to run; where it is missing, ``options`` decide.
+        resume: Folder of an interrupted run to go on with, under its own settings.
         listener: Hears about progress.
         **options: Flags of ``fedaffect simulate`` with underscores, such as ``clients=20,
             dp="gaussian", eps=5``.
@@ -55,49 +65,79 @@ def simulate(
         The record of the run; ``record.folder`` is where it was written.
 
     Raises:
-        FedaffectError: an option, the data, the budget or the disk gives cause.
+        FedaffectError: an option, the data, the budget or the disk gives cause. Where a privacy
+            budget ends the run early (E401, E411) its model and report are written first.
         TypeError: both a configuration and options were given.
     """
-    if config is None:
-        config, _ = resolve(options)
-    elif options:
+    if config is not None and options:
         raise TypeError("give a configuration or options, not both; or config.replace({...})")
+    if config is None and resume is not None:
+        config, _ = resuming.configuration(resume, options)
+    elif config is None:
+        config, _ = resolve(options)
     heard = listener or Listener()
-    run_id = run_folder.new_run_id()
     planned = outline(config)
-    folder = run_folder.prepare(config.run.out, run_id)
-    heard.planned(planned, summary.forecast_of(planned), str(folder))
-    started, clock = datetime.now(UTC), time.perf_counter()
-    with ThreadPoolExecutor(1) as pool:
-        engine = pool.submit(_start_engine, planned, run_id)  # while the data are prepared
+    run_id = run_folder.new_run_id()
+    folder = resume if resume is not None else run_folder.prepare(config.run.out, run_id)
+    with RunLock(folder):
+        start = Start(run_id, folder)
+        if resume is not None:
+            start = resuming.go_on(folder, planned.config, heard.stage)
+        if start.finished:
+            heard.stage(f"nothing to do: the run in {folder} is finished")
+            return load_record(folder)
         try:
-            experiment = build(config, heard.stage, planned)
-            run_files.write_before(folder, experiment)
-            heard.ready(experiment)
-            heard.stage(f"starting engine {config.run.engine}")
-            grid = engine.result()
-            _take_back_signals()
-            run = _Run(run_id, folder, grid, heard)
-            outcome = run.train_privately(experiment)
-            run_files.write_trained(
-                folder,
-                run_id,
-                experiment,
-                outcome.training.params[0],
-                outcome.statement,
-                outcome.excerpt,
-            )
-            heard.stage("training fresh identity attackers")
-            figures = final_figures(experiment, outcome.training.params)
-            no_dp, iid = run.references(experiment, figures)
+            record, stopped = _carried_out(planned, start, heard)
+        except BaseException as error:
+            if resuming.is_begun(folder):
+                error.add_note(resuming.line(folder))
+            raise
         finally:
             run_folder.discard_if_empty(folder)
-            _stop_engine(engine)
+    if stopped is not None:
+        raise stopped
+    assert record is not None  # a run without one was stopped
+    return record
+
+
+def _carried_out(
+    planned: Outline, start: Start, heard: Listener
+) -> tuple[RunRecord | None, PrivacyError | None]:
+    """Run what is planned; return its record, and what ended it early.
+
+    There is no record where it ended before every fold had a model.
+    """
+    folder = start.folder
+    heard.planned(planned, summary.forecast_of(planned), str(folder))
+    started, clock = datetime.now(UTC), time.perf_counter()
+    with starting(planned, start.run_id) as engine:  # while the data are prepared
+        experiment = build(planned.config, heard.stage, planned)
+        resuming.refuse_other_data(folder, experiment.table.fingerprint)
+        run_files.write_before(folder, experiment)
+        resuming.begin(folder, start.run_id, experiment.config)
+        heard.ready(experiment)
+        heard.stage(f"starting engine {experiment.config.run.engine}")
+        run = _Run(start, engine(), heard)
+        outcome = run.train_privately(experiment)
+        training = outcome.training
+        run_files.write_trained(
+            folder,
+            start.run_id,
+            experiment,
+            training.params[0],
+            outcome.statement,
+            outcome.excerpt,
+        )
+        if len(training.params) < len(experiment.folds):
+            return None, training.stopped
+        heard.stage("training fresh identity attackers")
+        figures = final_figures(experiment, training.params)
+        no_dp, iid = run.references(experiment, figures)
     record = summary.record_of(
-        run_id=run_id,
+        run_id=start.run_id,
         folder=str(folder),
         experiment=experiment,
-        training=outcome.training,
+        training=training,
         statement=outcome.statement,
         figures=figures,
         no_dp=no_dp,
@@ -108,7 +148,8 @@ def simulate(
     )
     heard.stage("writing the report")
     run_files.write_result(folder, record)
-    return record
+    run_folder.write_manifest(folder, start.run_id)
+    return record, training.stopped
 
 
 def account_plan(
@@ -143,25 +184,32 @@ class _Outcome:
 class _Run:
     """One run on an engine that is up."""
 
-    run_id: str
-    folder: Path
+    start: Start
     grid: SimulationGrid
     heard: Listener
+
+    @property
+    def run_id(self) -> str:
+        """Id of the run."""
+        return self.start.run_id
 
     def train_privately(self, experiment: Experiment) -> _Outcome:
         """Train ``experiment``; under DP with a secret key and a ledger."""
         test_key = experiment.config.dp.unsafe_test_noise
         if not experiment.mechanism.groups:
-            return self._outcome(self._train(experiment, MAIN), None)
+            return self._outcome(self._train_and_keep(experiment), None)
         if test_key is not None:
             key = TestNoiseKey(test_key)
             account = account_plan(experiment, self.run_id, "", test_key)
-            return self._outcome(self._train(experiment, MAIN, key, account=account), None)
+            return self._outcome(self._train_and_keep(experiment, key, account=account), None)
         secret = SecretNoiseKey.load(state_home())
         account = account_plan(experiment, self.run_id, secret.check(), None)
-        with Ledger.open(state_home(), account.ledger, secret) as ledger:
-            budget = RunBudget(ledger, self.run_id, account.terms, account.limit)
-            training = self._train(experiment, MAIN, secret, budget, account)
+        folder, last = self.start.folder, self.start.checkpoint
+        head = last.ledger_head if last is not None else None
+        with open_anchored(state_home(), account.ledger, secret, folder, head) as ledger:
+            budget = AnchoredBudget(ledger, self.run_id, account.terms, account.limit, folder)
+            budget.anchor()
+            training = self._train_and_keep(experiment, secret, budget, account)
             return self._outcome(training, ledger)
 
     def references(
@@ -188,29 +236,50 @@ class _Run:
         key = references.key_of(config, experiment.table.fingerprint)
         if stored := references.cached(key):
             return stored
-        training = self._train(experiment, name, evaluate_rounds=False)
+        training = Training(
+            experiment, self.run_id, on_round=self.heard.round_done, evaluate_rounds=False
+        )
+        self._train(training, name)
         figures = final_figures(experiment, training.params)
         references.store(key, figures)
         return figures
 
-    def _train(
+    def _train_and_keep(
         self,
         experiment: Experiment,
-        name: str,
         key: SecretNoiseKey | TestNoiseKey | None = None,
-        budget: RunBudget | None = None,
+        budget: AnchoredBudget | None = None,
         account: AccountPlan | None = None,
-        evaluate_rounds: bool = True,
     ) -> Training:
-        self.heard.training(name, experiment.config.federation.rounds * len(experiment.folds))
-        self.grid.place(client_side(experiment, f"{self.run_id}-{name}", account))
+        """Train what the run is about, from where it stands, keeping every round on disk."""
+        folder, last = self.start.folder, self.start.checkpoint
+        settings = resuming.settings_digest(experiment.config)
 
         def on_round(record: RoundRecord) -> None:
-            if name == MAIN:
-                run_folder.append_round(self.folder, record)
+            run_folder.append_round(folder, record)
             self.heard.round_done(record)
 
-        training = Training(experiment, self.run_id, key, budget, on_round, evaluate_rounds)
+        def on_progress(progress: Progress) -> None:
+            head = budget.anchor() if budget is not None else None
+            checkpoint.save(folder, Checkpoint(self.run_id, settings, progress, head))
+
+        training = Training(
+            experiment,
+            self.run_id,
+            key,
+            budget,
+            on_round,
+            on_progress,
+            start=last.progress if last is not None else None,
+            rounds=list(self.start.rounds),
+        )
+        return self._train(training, MAIN, account)
+
+    def _train(self, training: Training, name: str, account: AccountPlan | None = None) -> Training:
+        experiment = training.experiment
+        rounds = experiment.config.federation.rounds * len(experiment.folds)
+        self.heard.training(name, rounds - len(training.rounds))
+        self.grid.place(client_side(experiment, f"{self.run_id}-{name}", account))
         post(self.run_id, training)
         server_app(self.grid, Context(1, 1, {}, RecordDict(), {"run-key": self.run_id}))
         return training
@@ -218,27 +287,7 @@ class _Run:
     def _outcome(self, training: Training, ledger: Ledger | None) -> _Outcome:
         if ledger is not None:
             spent = ledger.spent(self.run_id)
-            statement = summary.statement_of(training, spent, ledger.head)
+            statement = summary.statement_of(training, spent, ledger)
             return _Outcome(training, statement, ledger.excerpt(self.run_id))
         done = len(training.rounds) if training.key is not None else 0
-        return _Outcome(training, summary.statement_of(training, done, None), [])
-
-
-def _start_engine(planned: Outline, run_id: str) -> SimulationGrid:
-    run = planned.config.run
-    engine = registry.resolve("engine", run.engine)
-    grid: SimulationGrid = engine(run_id, run.workers, run.ray_address)
-    return grid
-
-
-def _take_back_signals() -> None:
-    """Install Python's handlers again: Ray's own would end the process with a stack dump."""
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGINT):
-            if (handler := signal.getsignal(number)) is not None:
-                signal.signal(number, handler)
-
-
-def _stop_engine(engine: Future[SimulationGrid]) -> None:
-    if engine.exception() is None:
-        engine.result().close()
+        return _Outcome(training, summary.statement_of(training, done), [])

@@ -32,6 +32,7 @@ def command() -> GroupedCommand:
 def simulate(
     config: str | None,
     overrides: tuple[str, ...],
+    resume: str | None,
     dry_run: bool | None,
     quiet: bool | None,
     no_color: bool | None,
@@ -41,9 +42,8 @@ def simulate(
     """Collect the flags, run, print the result."""
     as_json = bool(flags.pop("json"))
     from fedaffect.cli.view import View
-    from fedaffect.config_sources import resolve
 
-    resolved, origins = resolve(flags, overrides, Path(config) if config else None)
+    resolved, origins = _configuration(config, overrides, resume, flags)
     view = View(quiet=bool(quiet), no_color=bool(no_color), to_stderr=as_json)
     if dry_run:
         _dry_run(resolved, origins, view, as_json)
@@ -51,11 +51,36 @@ def simulate(
     view.begin()
     from fedaffect.simulation import simulate as run
 
-    with view:
-        record = run(resolved, listener=view)
+    try:
+        with view:
+            record = run(resolved, resume=Path(resume) if resume else None, listener=view)
+    except BaseException as error:
+        for note in getattr(error, "__notes__", ()):  # how to go on
+            print(note, file=sys.stderr)
+        raise
     if as_json:
         _print_json(record.model_dump(mode="json"))
     view.result(record)
+
+
+def _configuration(
+    config: str | None, overrides: tuple[str, ...], resume: str | None, flags: dict[str, Any]
+) -> tuple[RunConfig, dict[str, str]]:
+    """Return what was asked for, with where every value came from."""
+    from fedaffect.config_sources import resolve
+    from fedaffect.errors import StorageError
+
+    if resume is None:
+        return resolve(flags, overrides, Path(config) if config else None)
+    if config is not None:
+        raise StorageError(
+            "E806",
+            f"--resume {resume} has a configuration of its own, --config {config} is another",
+            do="drop --config, or start a new run with it",
+        )
+    from fedaffect.resume import configuration
+
+    return configuration(Path(resume), flags, overrides)
 
 
 def _dry_run(config: RunConfig, origins: dict[str, str], view: View, as_json: bool) -> None:

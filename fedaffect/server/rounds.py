@@ -12,6 +12,7 @@ from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
 from fedaffect.errors import ClientsLostError, PrivacyError
+from fedaffect.failpoint import fail_here
 from fedaffect.privacy.base import ClippedSum, Mechanism, NoiseKey
 from fedaffect.privacy.clipping import clipped_sum
 from fedaffect.privacy.plausible import longest_contribution
@@ -30,7 +31,7 @@ class RoundOutcome:
     """What one round did: new parameters, who answered, what went wrong.
 
     ``abandoned`` rounds had too few replies: nothing was released, the model stays as it was.
-    ``bounds`` are the clip norms of the round; ``mechanism`` is that of the next round.
+    ``bounds`` are the clip norms of the round, ``next_bounds`` those of the next.
     """
 
     fold: int
@@ -41,7 +42,7 @@ class RoundOutcome:
     updates: Updates
     abandoned: bool
     bounds: tuple[float, ...]
-    mechanism: Mechanism
+    next_bounds: tuple[float, ...]
     seconds: float
 
 
@@ -89,7 +90,7 @@ class RoundLoop:
         fold: int,
         after_round: Callable[[RoundOutcome], None],
         done: int = 0,
-        mechanism: Mechanism | None = None,
+        bounds: Sequence[float] | None = None,
     ) -> np.ndarray:
         """Train the rounds that are left and return the final parameters (d,) float64.
 
@@ -99,20 +100,21 @@ class RoundLoop:
             fold: Number of the evaluation fold.
             after_round: Called after every round.
             done: Rounds that are finished already.
-            mechanism: The mechanism after those rounds; ``None`` for the first one.
+            bounds: Clip norms after those rounds; ``None``: as calibrated.
 
         Raises:
             ClientsLostError: E701 too few clients answered three rounds in a row.
             PrivacyError: E401 the budget affords no further release; E411 the clients refuse.
         """
-        hosts, mechanism, lost = self._hosts(fold), mechanism or self.mechanism, 0
+        hosts, lost = self._hosts(fold), 0
+        mechanism = self._at(bounds)
         for server_round in range(done + 1, self.rounds + 1):
             started = time.perf_counter()
             release = fold * self.rounds + server_round
             chosen = self.sampler.draw(len(windows), fold, server_round, release, self.draws)
             asked = self._assign(chosen, windows, hosts)
-            bounds = mechanism_bounds(mechanism)
-            about = RoundFacts(fold, server_round, release, bounds)
+            used = mechanism_bounds(mechanism)
+            about = RoundFacts(fold, server_round, release, used)
             ticket = ticket_of(self.run, about, params)
             replies = self.grid.send_and_receive(
                 train_messages(params, asked, about, ticket),
@@ -139,12 +141,17 @@ class RoundLoop:
                     len(chosen),
                     updates,
                     abandoned,
-                    bounds,
-                    mechanism,
+                    used,
+                    mechanism_bounds(mechanism),
                     seconds,
                 )
             )
+            fail_here("round.done")
         return params
+
+    def _at(self, bounds: Sequence[float] | None) -> Mechanism:
+        """Return the mechanism at ``bounds``: the same to the last bit, however it got there."""
+        return self.mechanism if bounds is None else self.mechanism.at_bounds(bounds)
 
     def _give_up(self, updates: Updates, asked: int, server_round: int, lost: int) -> None:
         """Raise where refusals, or the third round in a row without a quorum, end the run."""
@@ -183,7 +190,8 @@ class RoundLoop:
             ), mechanism
         if mechanism.noise_at == "server":
             noisy = self._noised(mechanism, updates, chosen, release)
-            total, mechanism = noisy.total, mechanism.after(noisy, self.clients_per_round)
+            total = noisy.total
+            mechanism = self._at(mechanism_bounds(mechanism.after(noisy, self.clients_per_round)))
         else:  # every row is private already
             total = updates.rows.sum(axis=0)
         mean = total / self.clients_per_round  # (r,)
@@ -202,6 +210,7 @@ class RoundLoop:
         if self.budget is not None:
             self.budget.charge(release, digest, None if secret else tuple(chosen))
         noisy = mechanism.add_noise(total, self.key, release)
+        fail_here("noise.drawn")
         if self.budget is not None:
             self.budget.released(release, digest)
         return noisy

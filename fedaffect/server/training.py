@@ -14,6 +14,7 @@ from fedaffect.privacy.noise import SecretNoiseKey, TestNoiseKey
 from fedaffect.privacy.promise import spent_after
 from fedaffect.privacy.run_budget import RunBudget
 from fedaffect.record import RoundRecord
+from fedaffect.server.checkpoint import Progress
 from fedaffect.server.evaluation import RoundEvaluation
 from fedaffect.server.rounds import RoundLoop, RoundOutcome
 from fedaffect.server.sampling import Sampler
@@ -30,8 +31,11 @@ class Training:
         run_id: Name of the run, part of its secret draws.
         key: Secret noise key; ``None`` without DP.
         budget: Privacy ledger; ``None`` without DP.
-        on_round: Called after every round.
+        on_round: Called after every round, with its record.
+        on_progress: Called then, with all that a later process needs to go on from here.
         evaluate_rounds: Evaluate after every round, not only after the last.
+        start: Where a run that was interrupted goes on; ``None`` at the beginning.
+        rounds: Records of the rounds that are finished.
     """
 
     experiment: Experiment
@@ -39,7 +43,9 @@ class Training:
     key: SecretNoiseKey | TestNoiseKey | None = None
     budget: RunBudget | None = None
     on_round: Callable[[RoundRecord], None] = lambda record: None
+    on_progress: Callable[[Progress], None] = lambda progress: None
     evaluate_rounds: bool = True
+    start: Progress | None = None
     params: list[np.ndarray] = field(default_factory=list)  # one (d,) float64 a fold
     rounds: list[RoundRecord] = field(default_factory=list)
     stopped: PrivacyError | None = None
@@ -52,23 +58,35 @@ class Training:
             PrivacyError: E40x the ledger or the key cannot be used.
         """
         e = self.experiment
-        loop = self._loop(grid)
-        for fold in e.folds:
+        loop, resumed = self._loop(grid), self.start
+        if resumed is not None:
+            self.params = list(resumed.params)
+        for fold in e.folds[resumed.fold if resumed is not None else 0 :]:
+            if resumed is None:
+                self.params.append(e.factory.initial(e.config.run.seed))
             evaluation = RoundEvaluation(e, fold)
-            sizes = [len(rows) for rows in fold.partition.clients]
-            self.params.append(e.factory.initial(e.config.run.seed))
             try:
                 loop.train(
                     self.params[-1],
-                    sizes,
+                    [len(rows) for rows in fold.partition.clients],
                     fold.number,
                     lambda outcome, ev=evaluation: self._record(outcome, ev),  # type: ignore[misc]
+                    done=resumed.server_round if resumed is not None else 0,
+                    bounds=resumed.bounds if resumed is not None else None,
                 )
             except PrivacyError as stop:
                 if stop.code not in STOPS:
                     raise
-                self.stopped = stop
+                self.stopped = self._stop(stop, len(e.folds))
                 return
+            resumed = None  # the next fold begins at its first round
+
+    def _stop(self, stop: PrivacyError, folds: int) -> PrivacyError:
+        """Return ``stop`` with the round at which it came."""
+        rounds = self.experiment.config.federation.rounds
+        fold, done = divmod(len(self.rounds), rounds)
+        where = f"round {done + 1} of {rounds}" + (f", fold {fold + 1} of {folds}" * (folds > 1))
+        return PrivacyError(stop.code, f"stopped before {where}: {stop.message}", do=stop.do)
 
     def _loop(self, grid: Grid) -> RoundLoop:
         e = self.experiment
@@ -120,3 +138,12 @@ class Training:
         )
         self.rounds.append(record)
         self.on_round(record)
+        self.on_progress(
+            Progress(
+                fold=len(self.params) - 1,
+                server_round=outcome.server_round,
+                params=tuple(self.params),
+                bounds=outcome.next_bounds,
+                recorded=len(self.rounds),
+            )
+        )
