@@ -24,6 +24,7 @@ CODES: dict[str, str] = {
     "E226": "a privacy mechanism without a positive, finite eps",
     "E227": "a modality that the data set does not offer",
     "E230": "too few features for the model",
+    "E231": "a layer without per-sample gradients, which --unit window needs",
     "E232": "a unit, place or clip that does not go with the mechanism",
     "E233": "a clip norm that gives the noise no bound",
     "E234": "a block that lacks its clip norm or its share of the noise",

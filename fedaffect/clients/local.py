@@ -1,20 +1,21 @@
 """What one client does with its data: train from the global model, then clip.
 
-The only code that trains. It knows nothing of messages, and its result depends only on the global
-parameters, the client's data, the plan and (seed, fold, round, client).
+It knows nothing of messages, and its result depends only on the global parameters, the client's
+data, the plan and (seed, fold, round, client).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import final
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from fedaffect import rng
-from fedaffect.models.base import MultitaskModel, Task
+from fedaffect.models.base import Batch, MultitaskModel, Task
 from fedaffect.params import read_flat
 from fedaffect.strategies.base import Strategy
 
@@ -58,17 +59,30 @@ class ClientData:
         return len(self.features)
 
 
-class Trainer:
-    """A resident model that trains one client after another from given global parameters.
+class ResidentModel:
+    """A model that is moved along flat gradients, and the data of the clients that it meets.
 
     The model's parameters are views of one vector (d,), so that copying, clipping and stepping
     are single operations whatever the number of layers.
+
+    Args:
+        model: The network; its parameters become views.
+        strategy: What a client minimises.
+        plan: How every client trains.
+        frozen: Mask of the coordinates that never move, (d,) bool.
     """
 
-    def __init__(self, model: MultitaskModel, strategy: Strategy, plan: TrainPlan) -> None:
+    def __init__(
+        self,
+        model: MultitaskModel,
+        strategy: Strategy,
+        plan: TrainPlan,
+        frozen: np.ndarray | None = None,
+    ) -> None:
         self.model = model
         self.strategy = strategy
         self.plan = plan
+        self.frozen = None if frozen is None else torch.from_numpy(frozen)
         self.params = list(model.parameters())
         self.vector = read_flat(model)  # (d,), in the order of the layout
         self.gradient = torch.zeros_like(self.vector)  # (d,)
@@ -78,37 +92,16 @@ class Trainer:
         self.optimizer = _optimizer(self.vector, plan)
         self.resident: dict[int, tuple[torch.Tensor, dict[str, torch.Tensor]]] = {}
 
-    def train(
-        self, global_params: torch.Tensor, data: ClientData, fold: int, server_round: int
-    ) -> tuple[torch.Tensor, float]:
-        """Return the client's update (d,) and its mean training loss.
-
-        Args:
-            global_params: Parameters (d,) to start from.
-            data: The client's windows.
-            fold: Number of the evaluation fold, part of the random stream's name.
-            server_round: Number of the round, from 1.
-        """
-        x, labels = self._tensors(data)
-        anchors = self._views(global_params)
+    def _begin(self, global_params: torch.Tensor) -> None:
+        """Start a client's round from ``global_params`` (d,)."""
         self.vector.copy_(global_params)
         self.optimizer.clear()
         self.model.train()
-        order_rng = rng.generator(self.plan.seed, "batch", fold, data.client_id, server_round)
-        losses: list[torch.Tensor] = []
-        for _ in range(self.plan.local_epochs):
-            order = torch.from_numpy(order_rng.permutation(len(data)))
-            shuffled = {"features": x[order], **{task: y[order] for task, y in labels.items()}}
-            for batch in _batches(shuffled, self.plan.batch_size):
-                loss = multitask_loss(self.model.tasks, self.model(batch), batch)
-                losses.append(loss.detach())
-                self._step(self.strategy.client_loss(loss, self.params, anchors))
-        return self.vector - global_params, float(torch.stack(losses).double().mean())
 
-    def _step(self, objective: torch.Tensor) -> None:
-        """Move the parameters once, down the gradient of ``objective`` (scalar)."""
-        parts = torch.autograd.grad(objective, self.params, materialize_grads=True)
-        torch.cat([part.reshape(-1) for part in parts], out=self.gradient)
+    def _move(self) -> None:
+        """Step once against ``gradient``, bounded, its frozen coordinates left out."""
+        if self.frozen is not None:
+            self.gradient.masked_fill_(self.frozen, 0.0)
         bound = self.plan.max_grad_norm
         if bound is not None and (norm := float(torch.linalg.vector_norm(self.gradient))) > bound:
             self.gradient.mul_(bound / norm)
@@ -127,6 +120,42 @@ class Trainer:
                 {task: torch.tensor(y, dtype=torch.int64) for task, y in data.labels.items()},
             )
         return self.resident[data.client_id]
+
+
+@final
+class Trainer(ResidentModel):
+    """Trains one client after another from given global parameters."""
+
+    def train(
+        self, global_params: torch.Tensor, data: ClientData, fold: int, server_round: int
+    ) -> tuple[torch.Tensor, float]:
+        """Return the client's update (d,) and its mean training loss.
+
+        Args:
+            global_params: Parameters (d,) to start from.
+            data: The client's windows.
+            fold: Number of the evaluation fold, part of the random stream's name.
+            server_round: Number of the round, from 1.
+        """
+        x, labels = self._tensors(data)
+        anchors = self._views(global_params)
+        self._begin(global_params)
+        order_rng = rng.generator(self.plan.seed, "batch", fold, data.client_id, server_round)
+        losses: list[torch.Tensor] = []
+        for _ in range(self.plan.local_epochs):
+            order = torch.from_numpy(order_rng.permutation(len(data)))
+            shuffled = {"features": x[order], **{task: y[order] for task, y in labels.items()}}
+            for batch in _batches(shuffled, self.plan.batch_size):
+                loss = multitask_loss(self.model.tasks, self.model(batch), batch)
+                losses.append(loss.detach())
+                self._step(self.strategy.client_loss(loss, self.params, anchors))
+        return self.vector - global_params, float(torch.stack(losses).double().mean())
+
+    def _step(self, objective: torch.Tensor) -> None:
+        """Move the parameters once, down the gradient of ``objective`` (scalar)."""
+        parts = torch.autograd.grad(objective, self.params, materialize_grads=True)
+        torch.cat([part.reshape(-1) for part in parts], out=self.gradient)
+        self._move()
 
 
 def _batches(
@@ -157,6 +186,25 @@ def multitask_loss(
             total = total + F.cross_entropy(logits, y, ignore_index=MISSING_LABEL)
         else:
             total = total + logits.sum() * 0.0
+    return total
+
+
+def per_sample_losses(
+    tasks: tuple[Task, ...], outputs: dict[str, torch.Tensor], batch: Batch
+) -> torch.Tensor:
+    """Return the sum over tasks of every window's own loss, (B,).
+
+    A missing label adds zero. Nothing is divided by a count of labels: that would make a window's
+    loss depend on the others in its batch.
+    """
+    total = torch.zeros(len(batch["features"]), dtype=next(iter(outputs.values())).dtype)
+    for task in tasks:
+        logits, y = outputs[task.name], batch[task.name]
+        if task.kind == "regression":
+            squared = (logits.squeeze(-1) - torch.nan_to_num(y)) ** 2
+            total = total + squared * ~torch.isnan(y)
+        else:
+            total = total + F.cross_entropy(logits, y, ignore_index=MISSING_LABEL, reduction="none")
     return total
 
 
