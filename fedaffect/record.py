@@ -139,14 +139,17 @@ class ModelSummary(_Record):
 
 
 class Forecast(_Record):
-    """What was known before round 1: the noise, and whether such a run can learn."""
+    """What was known before round 1: the noise, and whether such a run can learn.
+
+    ``can_learn`` is ``None`` where the lengths of noise and signal do not tell.
+    """
 
     noise_multiplier: float | None
     noise_sd: float | None
     clients_per_round: float
     break_even_clients: float | None
     noise_to_signal: float | None
-    can_learn: bool
+    can_learn: bool | None
     sentences: tuple[str, ...]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from fedaffect import run_folder
 from fedaffect.atomic_file import write_json_atomic, write_text_atomic
 from fedaffect.build import Experiment
+from fedaffect.privacy.statement import statement_metadata
 from fedaffect.record import RunRecord
 from fedaffect.summary import environment, public_config
 from fedaffect.toml_text import to_toml
@@ -60,10 +61,7 @@ def write_trained(
         {
             "run_id": run_id,
             "model": experiment.config.model.name,
-            "privacy_status": statement["status"],
-            "eps": str(statement["eps"]),
-            "delta": str(statement["delta"]),
-            "unit": statement["unit"],
+            **statement_metadata(statement),
         },
     )
 

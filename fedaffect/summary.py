@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import platform
 import sys
@@ -15,8 +16,13 @@ from fedaffect.build import Experiment
 from fedaffect.config import RunConfig
 from fedaffect.data.splits import Split
 from fedaffect.outline import Outline
+from fedaffect.privacy.base import ReleasePlan
 from fedaffect.privacy.forecast import plan_forecast
-from fedaffect.privacy.statement import PrivacyStatement, make_statement
+from fedaffect.privacy.ledger import Ledger
+from fedaffect.privacy.run_facts import RunFacts
+from fedaffect.privacy.spending import spending
+from fedaffect.privacy.state_run import make_statement
+from fedaffect.privacy.statement import PrivacyStatement
 from fedaffect.record import (
     DataSummary,
     Figures,
@@ -27,6 +33,7 @@ from fedaffect.record import (
     RunRecord,
     SplitSummary,
 )
+from fedaffect.server.rounds import RoundLoop
 from fedaffect.server.training import Training
 from fedaffect.toml_text import to_toml
 from fedaffect.version import __version__
@@ -70,17 +77,22 @@ def forecast_of(planned: Outline) -> Forecast:
 def promised(planned: Outline) -> PrivacyStatement:
     """Return the statement that the run will end with, if every planned release is made."""
     test_noise = planned.config.dp.unsafe_test_noise is not None
-    private = planned.config.dp.mechanism != "none"
-    return make_statement(
-        planned.mechanism,
-        planned.plan,
-        planned.factory.layout,
+    private = bool(planned.mechanism.groups)
+    facts = RunFacts(
         releases_done=planned.plan.releases if private else 0,
         key_kind="unsafe-test" if test_noise else "secret" if private else "none",
         normalisation=planned.config.data.normalise,
-        data_notes=[],
-        ledger_head="planned" if private else None,
+        planned=True,
+        fewest_replies=_quorum(planned.plan),
     )
+    return make_statement(planned.mechanism, planned.plan, planned.factory.layout, facts)
+
+
+def _quorum(plan: ReleasePlan) -> int:
+    """Return the smallest number of replies with which a planned round is released."""
+    if plan.sampler == "poisson" or plan.participation_cap is not None:
+        return 1
+    return max(1, math.ceil(RoundLoop.min_success * plan.clients_per_round))
 
 
 def ledger_name(experiment: Experiment) -> str:
@@ -92,26 +104,30 @@ def ledger_name(experiment: Experiment) -> str:
     return experiment.table.dataset
 
 
-def statement_of(training: Training, releases_done: int, ledger_head: str | None) -> dict[str, Any]:
+def statement_of(
+    training: Training, releases_done: int, ledger: Ledger | None = None
+) -> dict[str, Any]:
     """Return the privacy statement of a finished training, as plain values.
 
     Args:
         training: The training.
         releases_done: Releases that were paid for, of the ledger where there is one.
-        ledger_head: Head of the ledger, ``None`` without one.
+        ledger: The open ledger that was charged; ``None`` without one.
     """
-    e = training.experiment
-    statement = make_statement(
-        e.mechanism,
-        e.plan,
-        e.factory.layout,
+    e, run = training.experiment, training.run_id
+    replies = [r.clients for r in training.rounds if r.clients and not r.abandoned]
+    facts = RunFacts(
         releases_done=releases_done,
         key_kind=training.key.kind if training.key is not None else "none",
         normalisation=e.config.data.normalise,
-        data_notes=[e.normalisation],
-        ledger_head=ledger_head,
+        data_notes=(e.normalisation,),
+        ledger_head=ledger.head if ledger is not None else None,
+        participations=ledger.participations(run) if ledger is not None else None,
+        fewest_replies=min(replies, default=None),
+        other_runs=spending(ledger, except_run=run) if ledger is not None else None,
+        stopped=training.stopped.message if training.stopped is not None else None,
     )
-    return statement.to_dict()
+    return make_statement(e.mechanism, e.plan, e.factory.layout, facts).to_dict()
 
 
 def record_of(

@@ -6,8 +6,12 @@ import math
 from dataclasses import dataclass
 
 from fedaffect.params import Layout
-from fedaffect.privacy.base import Mechanism, ReleasePlan
+from fedaffect.privacy.accountants import accountant
+from fedaffect.privacy.base import Mechanism, Noise, ReleasePlan
+from fedaffect.privacy.groups import NoiseGroup
 from fedaffect.privacy.promise import protects
+from fedaffect.privacy.scope import scope_of
+from fedaffect.privacy.wording import times
 
 
 @dataclass(frozen=True)
@@ -15,13 +19,15 @@ class Forecast:
     """Noise against signal, from the plan alone.
 
     Args:
-        z: Noise parameter / clip norm (Gaussian: standard deviation; Laplace: b).
-        noise_sd: Standard deviation of the noise per coordinate of the sum.
+        z: Noise parameter / sensitivity of all groups of blocks jointly.
+        noise_sd: Largest noise parameter (Gaussian: standard deviation; Laplace: b) per coordinate
+            of the sum, of a contribution, or of a step.
         n_break_even: Clients per round at which the noise on the average update is as long as
-            the whole clipped signal.
-        n_break_even_of: The same for each block, as if it alone were noised and released.
+            the whole clipped signal; for unit ``window`` the same of one local step.
+        n_break_even_of: The same for each noised block, as if it alone were released.
         noise_to_signal: Length of the noise / length of the signal with the planned clients.
-        can_learn: Whether signal is at least as long as noise.
+        can_learn: Whether signal is at least as long as noise; ``None`` where lengths do not
+            tell, because many noised steps average out.
         sentences: Warnings and advice in plain words; empty where there is nothing to say.
     """
 
@@ -30,79 +36,139 @@ class Forecast:
     n_break_even: float
     n_break_even_of: dict[str, float]
     noise_to_signal: float
-    can_learn: bool
+    can_learn: bool | None
     sentences: tuple[str, ...]
 
 
 def plan_forecast(mechanism: Mechanism, plan: ReleasePlan, layout: Layout) -> Forecast:
     """Return the forecast of a calibrated ``mechanism`` under ``plan``.
 
-    Gaussian noise on d coordinates of a sum has length z C sqrt(d), the clipped updates of n
-    clients at most n C: they are equal at n = z sqrt(d). Laplace noise has L1 length d b against
-    n C: n = d b / C.
+    Central: Gaussian noise on d coordinates of a sum has length sigma sqrt(d), the clipped updates
+    of n clients at most n C: equal at n = z sqrt(d); Laplace noise has L1 length d b: n = d b / C.
+    Local: the noise of n clients adds up to length sigma sqrt(n d): n = z^2 d; for Laplace noise
+    to L1 length d b sqrt(4 n / pi): n = (4 / pi) (d b / C)^2.
     """
-    d = sum(group.parameters for group in mechanism.groups)
-    needed = _break_even(mechanism, plan, d)
-    ratio = needed / plan.clients_per_round
-    if mechanism.noise_at == "client" and mechanism.spec.unit == "client":
-        ratio = math.sqrt(ratio)  # noise on a mean of n falls with the root of n
-    hopeless = ratio > 1 and mechanism.noise_at != "steps"
+    events = mechanism.events(plan)
+    noise: Noise = events[0].noise if events else "gaussian"
     sizes = mechanism.blocks.layout.block_sizes
+    whole = _noise_over_signal(
+        [(g, g.parameters) for g in mechanism.groups], mechanism.spec.reach, noise
+    )
+    needed = _clients(mechanism, plan, noise, whole)
+    ratio = needed / plan.clients_per_round
+    if mechanism.noise_at in ("client", "steps"):
+        ratio = math.sqrt(ratio)  # noise on a mean of n falls with the root of n
+    averaging = mechanism.noise_at == "steps"
+    drowned = ratio > 1
     return Forecast(
         z=mechanism.scale,
         noise_sd=max((group.noise for group in mechanism.groups), default=0.0),
         n_break_even=needed,
-        n_break_even_of={b: _break_even(mechanism, plan, size) for b, size in sizes.items()},
+        n_break_even_of={
+            block: _clients(
+                mechanism,
+                plan,
+                noise,
+                _noise_over_signal([(g, sizes[block])], mechanism.spec.reach, noise),
+            )
+            for g in mechanism.groups
+            for block in g.blocks
+        },
         noise_to_signal=ratio,
-        can_learn=not hopeless,
-        sentences=_advice(mechanism, plan, d, needed) if hopeless else (),
+        can_learn=None if drowned and averaging else not drowned,
+        sentences=()
+        if not drowned
+        else (_of_steps(ratio, plan),)
+        if averaging
+        else _advice(mechanism, plan, noise, needed, ratio),
     )
 
 
-def _break_even(mechanism: Mechanism, plan: ReleasePlan, d: int) -> float:
-    """Return the clients at which noise on ``d`` coordinates is as long as the clipped signal."""
-    scale = mechanism.scale * mechanism.spec.reach
-    if mechanism.noise_at == "steps":  # one local step, averaged over clients
-        batch = plan.local.batch_size if plan.local else 1
-        return (scale * math.sqrt(d) / batch) ** 2
-    laplace = bool(mechanism.events(plan)) and mechanism.events(plan)[0].noise == "laplace"
+def _noise_over_signal(parts: list[tuple[NoiseGroup, int]], reach: int, noise: Noise) -> float:
+    """Return the length of the noise on one sum / the longest contribution, in the noise's norm.
+
+    Args:
+        parts: Groups with the number d of their coordinates that count.
+        reach: Clip norms by which one unit moves a sum: the sensitivity is that many.
+        noise: Decides the norm: L2 for Gaussian, L1 for Laplace noise.
+    """
+    if not parts:
+        return 0.0
+    signals = [g.sensitivity / reach for g, _ in parts]
+    if noise == "laplace":
+        return math.fsum(d * g.noise for g, d in parts) / math.fsum(signals)
+    return math.hypot(*(math.sqrt(d) * g.noise for g, d in parts)) / math.hypot(*signals)
+
+
+def _clients(mechanism: Mechanism, plan: ReleasePlan, noise: Noise, ratio: float) -> float:
+    """Return the clients at which noise and signal are equal, given their ``ratio`` at one."""
+    if mechanism.noise_at == "steps":
+        return (ratio / (plan.local.batch_size if plan.local else 1)) ** 2
     if mechanism.noise_at == "client":
-        return scale**2 * d * (d * 4 / math.pi if laplace else 1)
-    return scale * (d if laplace else math.sqrt(d))
+        return ratio**2 * (4 / math.pi if noise == "laplace" else 1)
+    return ratio
 
 
-def _advice(mechanism: Mechanism, plan: ReleasePlan, d: int, needed: float) -> tuple[str, ...]:
-    n, eps = plan.clients_per_round, mechanism.spec.eps
-    laplace = mechanism.events(plan)[0].noise == "laplace"
-    local = mechanism.noise_at == "client"
-    affordable = _most_parameters(n, mechanism.scale * mechanism.spec.reach, laplace, local)
-    budget = (
-        f"with noise sized for a total of eps={eps:g} at delta={mechanism.spec.delta:.2g} per "
-        f"client (zero-out, external observer) over {plan.releases} releases"
-        if protects(mechanism)
-        else "for the noised blocks alone: the others leave in the clear, without a finite epsilon"
+def _of_steps(ratio: float, plan: ReleasePlan) -> str:
+    return (
+        f"In one local step the noise on the average of {plan.clients_per_round:,.4g} clients is "
+        f"{ratio:,.3g} times as long as the clipped gradient: steps and rounds average some of it "
+        "out, so only a run tells how much is learnt."
     )
+
+
+def _advice(
+    mechanism: Mechanism, plan: ReleasePlan, noise: Noise, needed: float, ratio: float
+) -> tuple[str, ...]:
+    n, local = plan.clients_per_round, mechanism.noise_at == "client"
+    d = sum(group.parameters for group in mechanism.groups)
     lines = [
-        f"With {n:,.4g} clients a round the noise is {needed / n:,.3g} times as long as the whole "
+        f"With {n:,.4g} clients a round the noise is {ratio:,.3g} times as long as the whole "
         f"clipped signal: the {d:,} noised parameters will not learn.",
-        f"Noise and signal are equal at {math.ceil(needed):,} clients a round, {budget}.",
+        f"Noise and signal are equal at {math.ceil(needed):,} clients a round, "
+        f"{_budget(mechanism, plan)}.",
     ]
-    fewer = f"at most {affordable:,}" if affordable else "none"
-    lines.append(
-        f"Release fewer noised parameters: with {n:,.4g} clients this budget carries {fewer} "
-        "(a frozen or public backbone with a small head)."
-    )
+    if len(mechanism.groups) == 1:
+        affordable = _most_parameters(d, ratio, noise)
+        fewer = f"at most {affordable:,}" if affordable else "none"
+        lines.append(
+            f"Release fewer noised parameters: with {n:,.4g} clients this budget carries {fewer} "
+            "(a frozen or public backbone with a small head)."
+        )
     if plan.releases > 1:
         lines.append("Use fewer rounds: each one costs budget. Use more clients: noise is shared.")
     else:
         lines.append("Use more clients: noise is shared between them.")
-    if laplace:
+    if local:
+        lines.append(
+            "Use --dp-where server where the server can be trusted: noise is then added once to "
+            "the sum, and not by every client."
+        )
+    if noise == "laplace":
         lines.append("Use --dp gaussian: its noise grows with the square root of the parameters.")
+    else:
+        lines.append(
+            "Use --unit window for far less noise: it protects single training windows, not people."
+        )
     return tuple(lines)
 
 
-def _most_parameters(n: float, scale: float, laplace: bool, local: bool) -> int:
-    """Return how many noised parameters ``n`` clients carry at noise as long as the signal."""
-    if local:
-        return int(math.sqrt(n * math.pi / 4) / scale if laplace else n / scale**2)
-    return int(n / scale if laplace else (n / scale) ** 2)
+def _budget(mechanism: Mechanism, plan: ReleasePlan) -> str:
+    """Say what the noise was sized for."""
+    spec, over = mechanism.spec, times(plan.releases, "release")
+    if not protects(mechanism):
+        return "for the noised blocks alone: the others leave in the clear, without a finite eps"
+    if spec.eps is None or spec.delta is None:
+        return f"at a noise multiplier of {mechanism.scale:.4g} over {over}"
+    by = accountant(mechanism.method, mechanism.events(plan)[0]).name
+    held = scope_of(mechanism, plan).pair(spec.eps, spec.delta, over, by)
+    return f"with noise sized for a total of {held}"
+
+
+def _most_parameters(d: int, ratio: float, noise: Noise) -> int:
+    """Return how many noised parameters the planned clients carry at noise as long as the signal.
+
+    At a given budget the length of Gaussian noise over that of the signal grows with the root of
+    the parameters, and that of Laplace noise in proportion.
+    """
+    return int(d / ratio if noise == "laplace" else d / ratio**2)

@@ -10,22 +10,18 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from statement_cases import FULL, LAYOUT, LOCAL, PER_WINDOW, POISSON, WINDOWS, state, words_of
 
 from fedaffect import registry
 from fedaffect.errors import PrivacyError
-from fedaffect.params import Layout
 from fedaffect.privacy import wording
 from fedaffect.privacy.accountants import closed_form
 from fedaffect.privacy.base import Event, PrivacySpec, ReleasePlan
-from fedaffect.privacy.statement import PrivacyStatement, make_statement
+from fedaffect.privacy.run_facts import RunFacts
+from fedaffect.privacy.state_run import make_statement
+from fedaffect.privacy.statement import PrivacyStatement
 
-LAYOUT = Layout(
-    ("cnn", "stress", "identity"),
-    ((61_980,), (202,), (34_815,)),
-    {"shared": ("cnn",), "task:stress": ("stress",), "task:identity": ("identity",)},
-)
-FULL = ReleasePlan(40, 20, 1.0, "full", 20, 1, 1)
-POISSON = ReleasePlan(40, 20, 1 / 3, "poisson", 60, 1, 1)
+NO_KEY = {"key_kind": "none", "ledger_head": None}
 BANNED = (
     "anonymous",
     "fully private",
@@ -34,25 +30,6 @@ BANNED = (
     "HIPAA-safe",
     "cannot be re-identified",
 )
-
-
-def state(
-    name: str = "gaussian", layers: str = "all", plan: ReleasePlan = FULL, **facts: Any
-) -> PrivacyStatement:
-    spec = PrivacySpec(name, None if name == "none" else 5.0, None, layers, 1.0)
-    ready = registry.resolve("dp", name)(spec=spec).calibrate(plan, LAYOUT)
-    usual: dict[str, Any] = {
-        "releases_done": plan.releases,
-        "key_kind": "secret",
-        "normalisation": "public",
-        "data_notes": ["features are z-scored with public constants"],
-        "ledger_head": "ab" * 32,
-    }
-    return make_statement(ready, plan, LAYOUT, **{**usual, **facts})
-
-
-def words_of(statement: PrivacyStatement) -> str:
-    return " ".join([statement.sentence, *statement.details])
 
 
 def test_every_block_noised() -> None:
@@ -94,7 +71,7 @@ def test_the_accountant_of_each_mechanism() -> None:
 
 
 def test_a_run_that_stopped_early_claims_what_it_released() -> None:
-    said = state(releases_done=12)
+    said = state(facts={"releases_done": 12})
     assert said.eps == pytest.approx(closed_form.epsilon(Event("gaussian", said.z, 1, 12), 1e-5))
     assert "all 12 intermediate models" in said.sentence
     assert "12 of 40 planned releases" in words_of(said)
@@ -116,7 +93,7 @@ def test_each_observer() -> None:
 
 
 def test_one_block_noised() -> None:
-    said = state(layers="task:identity")
+    said = state(noise_layers="task:identity")
     assert said.status == "NONE"
     assert said.sentence == (
         "Noise was added only to `task:identity` (34,815 of 96,997 parameters). Parameters outside "
@@ -134,8 +111,8 @@ def test_one_block_noised() -> None:
 
 
 def test_the_conditional_promise_of_a_block_is_never_amplified() -> None:
-    blocks = state(layers="shared", plan=POISSON).blocks
-    z = state(layers="shared", plan=POISSON).z
+    blocks = state(noise_layers="shared", plan=POISSON).blocks
+    z = state(noise_layers="shared", plan=POISSON).z
     once = closed_form.epsilon(Event("gaussian", z, 1.0, 1), 1e-5)
     assert blocks[0]["conditional_eps"] == pytest.approx(once)
 
@@ -152,7 +129,7 @@ def test_the_conditional_promise_of_a_block_is_never_amplified() -> None:
 )
 @pytest.mark.parametrize("layers", ["all", "task:identity"])
 def test_reasons_for_no_promise(facts: dict[str, Any], words: str, layers: str) -> None:
-    said = state(layers=layers, **facts)
+    said = state(facts=facts, noise_layers=layers)
     assert said.status == "NONE" and words in said.sentence
     assert said.eps is said.delta is said.mu is said.budget is said.accountant is None
     assert said.eps_pure is said.person["eps"] is None
@@ -162,20 +139,20 @@ def test_reasons_for_no_promise(facts: dict[str, Any], words: str, layers: str) 
 
 
 def test_several_reasons_are_all_given() -> None:
-    said = state(key_kind="unsafe-test", normalisation="global")
+    said = state(facts={"key_kind": "unsafe-test", "normalisation": "global"})
     assert said.sentence == wording.TEST_NOISE
     assert "normalise global" in said.details[0]
 
 
 def test_own_statistics_are_fine_unless_a_person_is_spread() -> None:
     spread = dataclasses.replace(FULL, clients_per_subject=2)
-    assert state(normalisation="subject").status == "FORMAL"
-    assert state(normalisation="none").status == "FORMAL"
-    assert state(normalisation="subject", plan=spread).status == "NONE"
+    assert state(facts={"normalisation": "subject"}).status == "FORMAL"
+    assert state(facts={"normalisation": "none"}).status == "FORMAL"
+    assert state(facts={"normalisation": "subject"}, plan=spread).status == "NONE"
 
 
 def test_without_a_mechanism() -> None:
-    said = state("none", key_kind="none", ledger_head=None)
+    said = state("none", facts=NO_KEY)
     assert (said.status, said.sentence) == ("NONE", wording.NO_NOISE)
     assert said.eps is None and said.z == 0.0 and said.n_break_even == 0.0
     assert [b["policy"] for b in said.blocks] == ["clear"] * 3
@@ -201,29 +178,24 @@ def test_people_who_share_a_client() -> None:
 
 def test_more_releases_than_planned_are_never_stated() -> None:
     with pytest.raises(PrivacyError) as caught:
-        state(releases_done=41)
+        state(facts={"releases_done": 41})
     assert caught.value.code == "E401"
-    raw = registry.resolve("dp", "gaussian")(spec=PrivacySpec("gaussian", 5.0, None, "all", 1.0))
+    raw = registry.resolve("dp", "gaussian")(spec=PrivacySpec("gaussian", 5.0))
     with pytest.raises(PrivacyError) as caught:
-        make_statement(
-            raw,
-            FULL,
-            LAYOUT,
-            releases_done=1,
-            key_kind="secret",
-            normalisation="public",
-            data_notes=[],
-            ledger_head="x",
-        )
+        make_statement(raw, FULL, LAYOUT, RunFacts(1, "secret", "public", ledger_head="x"))
     assert caught.value.code == "E406"
 
 
 EXAMPLES = [
     state(),
     state("laplace", plan=dataclasses.replace(FULL, clients_per_subject=3, subjects_per_client=2)),
-    state("moments", "task"),
-    state("none", key_kind="none", ledger_head=None),
-    state(key_kind="unsafe-test"),
+    state("moments", noise_layers="task"),
+    state("none", facts=NO_KEY),
+    state(**LOCAL),  # type: ignore[arg-type]
+    state(plan=WINDOWS, **PER_WINDOW),  # type: ignore[arg-type]
+    state("paper-gaussian1", eps_per_round=5.0, **LOCAL),  # type: ignore[arg-type]
+    state("paper-noise", sigma=0.3),
+    state(facts={"key_kind": "unsafe-test"}),
 ]
 
 
@@ -238,7 +210,7 @@ def test_json_round_trip_and_words(said: PrivacyStatement) -> None:
         assert topic in topics
 
 
-@pytest.mark.parametrize("change", [{"eps2": 1}, {"schema_version": 2}, {"status": None}])
+@pytest.mark.parametrize("change", [{"eps2": 1}, {"schema_version": 1}, {"status": None}])
 def test_other_fields_or_versions_are_refused(change: dict[str, Any]) -> None:
     values = {**EXAMPLES[0].to_dict(), **change}
     if change == {"status": None}:
