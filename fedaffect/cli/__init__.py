@@ -25,7 +25,7 @@ INTERRUPTED = 130
 
 def build_command() -> click.Command:
     """Return the command line; sub-commands import what they need when they run."""
-    from fedaffect.cli import data, listing, report, simulate, verify
+    from fedaffect.cli import data, dp, listing, report, simulate, verify
     from fedaffect.cli.plain import PlainCommand
 
     app = typer.Typer(
@@ -39,6 +39,7 @@ def build_command() -> click.Command:
     app.command(cls=PlainCommand, help=report.HELP)(report.report)
     app.command(cls=PlainCommand, help=verify.HELP)(verify.verify)
     app.add_typer(data.app, name="data")
+    app.add_typer(dp.app, name="dp")
     app.command(name="list", cls=PlainCommand, help=listing.HELP)(listing.list_components)
     group = typer.main.get_command(app)
     assert isinstance(group, click.Group)
