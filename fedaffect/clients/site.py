@@ -9,7 +9,6 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from fedaffect.build import Experiment, Fold
 from fedaffect.clients.account import AccountPlan, ClientAccount
 from fedaffect.clients.local import ClientData, Trainer, TrainPlan
 from fedaffect.clients.personal import PersonalLayers
+from fedaffect.clients.private_local import PrivateTrainer, WindowNoise
 from fedaffect.errors import PrivacyError
 from fedaffect.failpoint import fail_here
 from fedaffect.models.factory import ModelFactory
@@ -138,7 +138,7 @@ class Site:
         self.noised_steps = side.mechanism.noise_at == "steps"
         self.personal = PersonalLayers(side.run)
         self.account = ClientAccount(side.account) if side.account is not None else None
-        self._trainers: dict[int, Trainer | Any] = {}
+        self._trainers: dict[int, Trainer | PrivateTrainer] = {}
         self._clients = [{c.client_id: c for c in fold} for fold in side.folds]
 
     def hosts(self, fold: int) -> tuple[int, ...]:
@@ -186,7 +186,7 @@ class Site:
 
     def _train_one(
         self,
-        trainer: Trainer | Any,
+        trainer: Trainer | PrivateTrainer,
         mechanism: Mechanism,
         start: torch.Tensor,
         request: TrainRequest,
@@ -194,7 +194,7 @@ class Site:
     ) -> _Trained:
         data = self._clients[request.fold][client_id]
         own = self._with_personal_layers(start, request, client_id)
-        if self.noised_steps:
+        if isinstance(trainer, PrivateTrainer):
             key = self._account.key
             update, loss = trainer.train(
                 own,
@@ -266,18 +266,16 @@ class Site:
             refused,
         )
 
-    def _trainer(self, fold: int) -> Trainer | Any:
+    def _trainer(self, fold: int) -> Trainer | PrivateTrainer:
         if fold not in self._trainers:  # one fold runs at a time; its data replace the last fold's
             model, side = self.side.factory.build(), self.side
             if self.noised_steps:
-                from fedaffect.clients.private_local import PrivateTrainer, WindowNoise
-
                 noise = WindowNoise.of(side.mechanism)
-                trainer: Trainer | Any = PrivateTrainer(
+                trainer: Trainer | PrivateTrainer = PrivateTrainer(
                     model, side.strategy, side.plan, noise, self.blocks.frozen
                 )
             else:
-                trainer = Trainer(model, side.strategy, side.plan)
+                trainer = Trainer(model, side.strategy, side.plan, self.blocks.frozen)
             self._trainers = {fold: trainer}
         return self._trainers[fold]
 

@@ -28,7 +28,7 @@ def budget_of(spec: PrivacySpec, plan: ReleasePlan) -> Budget:
             noise level.
     """
     noise_given = not (spec.z is spec.sigma is spec.eps_per_round is None)
-    if spec.eps is None and not noise_given or not 0 < (spec.eps or 1.0) < float("inf"):
+    if (spec.eps is None and not noise_given) or not 0 < (spec.eps or 1.0) < float("inf"):
         raise UsageError(
             "E226", f"--dp {spec.mechanism} needs a finite --eps above 0, got {spec.eps}"
         )

@@ -13,9 +13,11 @@ from typing import Literal, Self
 
 import numpy as np
 
+from fedaffect.errors import UsageError
 from fedaffect.params import Layout
-from fedaffect.privacy.base import ClippedSum, Event, LocalSteps, NoiseKey, ReleasePlan
+from fedaffect.privacy.base import ClippedSum, Event, NoiseKey, ReleasePlan
 from fedaffect.privacy.mechanisms.gaussian import Gaussian
+from fedaffect.privacy.mechanisms.window_noise import local_steps, sampling_rate
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,16 @@ class PerWindow(Gaussian):
         Without ``plan.local`` only the blocks are known yet, and the noise stays 0.
 
         Raises:
-            UsageError: as ``Gaussian.calibrate``.
+            UsageError: as ``Gaussian.calibrate``; E232 a block would move without noise.
         """
-        return super().calibrate(plan, layout)
+        ready = super().calibrate(plan, layout)
+        if clear := ready.blocks.named("clear"):
+            raise UsageError(
+                "E232",
+                f"--unit window noises every step, but block {clear[0]} would move without noise",
+                do="--noise-layers all, with dp.blocks freeze or keep_local for the others",
+            )
+        return ready
 
     def _total_scale(self, plan: ReleasePlan) -> float:
         return super()._total_scale(plan) if plan.local is not None else 0.0
@@ -63,21 +72,12 @@ class PerWindow(Gaussian):
                 "gaussian",
                 scale,
                 sampling_rate(smallest, plan.local.batch_size),
-                plan.participations * local_steps(largest, plan.local),
+                plan.participations
+                * local_steps(largest, plan.local.batch_size, plan.local.local_epochs),
                 adjacency=self.spec.adjacency,
             )
             for smallest, largest in plan.local.spans
         )
-
-
-def sampling_rate(windows: int, batch_size: int) -> float:
-    """Return q, the probability that one of ``windows`` windows is in a step."""
-    return min(1.0, batch_size / windows)
-
-
-def local_steps(windows: int, local: LocalSteps) -> int:
-    """Return the number of steps of a round for a client with ``windows`` windows."""
-    return local.local_epochs * max(1, round(windows / local.batch_size))
 
 
 def spans(windows: list[int], folds: int) -> tuple[tuple[int, int], ...]:
