@@ -95,6 +95,7 @@ def simulate(
         finally:
             run_folder.discard_if_empty(folder)
     if stopped is not None:
+        stopped.add_note(f"what was trained before that is in {folder}")
         raise stopped
     assert record is not None  # a run without one was stopped
     return record

@@ -9,8 +9,8 @@ from tiny import RAGGED, tiny
 
 from fedaffect.build import Experiment, build
 from fedaffect.clients.app import client_app
-from fedaffect.clients.site import Site, client_side, host, hosted
-from fedaffect.server.validation import accept
+from fedaffect.clients.site import Site, TrainRequest, client_side, host, hosted
+from fedaffect.server.validation import Expected, Updates, accept
 from fedaffect.simulations.flower_internals import adopt_task_identity
 
 adopt_task_identity()
@@ -34,10 +34,29 @@ def experiment() -> Experiment:
 
 
 def ask(kind: str, settings: dict[str, str], ids: list[int], params: np.ndarray) -> Message:
-    config = ConfigRecord({"fold": 1, "server-round": 3, "client-ids": ids})
+    config = ConfigRecord(
+        {
+            "fold": 1,
+            "server-round": 3,
+            "release": 5,
+            "clip-bounds": [0.1],
+            "ticket": "of this round",
+            "client-ids": ids,
+        }
+    )
     content = RecordDict({"model": ArrayRecord([params]), "config": config})
     context = Context(1, 7, {}, RecordDict(), settings)  # type: ignore[arg-type]
     return client_app(Message(content, 7, kind), context)
+
+
+def accepted(experiment: Experiment, reply: Message, ids: list[int]) -> Updates:
+    blocks = experiment.mechanism.blocks
+    expected = Expected("of this round", blocks.digest, len(blocks.released))
+    return accept([reply], {7: ids}, expected)
+
+
+def request(*ids: int, fold: int = 1, server_round: int = 3) -> TrainRequest:
+    return TrainRequest(fold, server_round, 5, ids)
 
 
 @pytest.mark.parametrize("way", ["placed by an engine", "built from the run's settings"])
@@ -51,9 +70,9 @@ def test_answers_are_those_of_the_site(experiment: Experiment, way: str) -> None
     assert reply.content.config_records["config"]["client-ids"] == [0, 1, 2, 3]
 
     reply = ask("train", settings, [3, 1], start)
-    updates = accept([reply], {7: [1, 3]}, experiment.factory.layout, 1, 3)
+    updates = accepted(experiment, reply, [1, 3])
     assert updates.rejected == ()
-    expected = site.train(start, 1, 3, [1, 3])
+    expected = site.train(start, request(1, 3))
     assert np.array_equal(updates.rows, expected.updates)
     assert updates.losses == expected.losses
     assert np.abs(np.linalg.norm(updates.rows, axis=1) - 0.1).max() < 1e-12  # the clip binds
@@ -75,19 +94,19 @@ def test_client_that_fails_costs_its_own_update_only(experiment: Experiment) -> 
     host("here", Site(replace(side, folds=tuple(folds))))
     start = experiment.factory.initial(0)
     reply = ask("train", {"run-key": "here"}, [0, 2, 3], start)
-    updates = accept([reply], {7: [0, 2, 3]}, experiment.factory.layout, 1, 3)
+    updates = accepted(experiment, reply, [0, 2, 3])
     assert updates.client_ids == (0, 3)
     assert updates.rejected == ("client 2: ValueError: an update has values that are not finite",)
-    whole = Site(side).train(start, 1, 3, [0, 3])
+    whole = Site(side).train(start, request(0, 3))
     assert np.array_equal(updates.rows, whole.updates)
 
     reply = ask("train", {"run-key": "here"}, [2], start)  # a reply without any update
-    updates = accept([reply], {7: [2]}, experiment.factory.layout, 1, 3)
+    updates = accepted(experiment, reply, [2])
     assert updates.client_ids == () and len(updates.rejected) == 1
 
 
 def test_client_that_lives_elsewhere_is_refused(experiment: Experiment) -> None:
-    reply = Site(client_side(experiment)).train(experiment.factory.initial(0), 1, 3, [0, 99])
+    reply = Site(client_side(experiment)).train(experiment.factory.initial(0), request(0, 99))
     assert reply.client_ids == (0,)
     assert reply.failed == {99: "KeyError: 99"}
 
@@ -96,4 +115,7 @@ def test_updates_travel_in_the_precision_of_the_run(experiment: Experiment) -> N
     single = build(CONFIG.replace({"run.dtype": "float32"}))
     for run, dtype in ((experiment, np.float64), (single, np.float32)):
         site = Site(client_side(run))
-        assert site.train(run.factory.initial(0), 0, 1, [0]).updates.dtype == dtype
+        assert (
+            site.train(run.factory.initial(0), request(0, fold=0, server_round=1)).updates.dtype
+            == dtype
+        )

@@ -1,4 +1,7 @@
+"""Who takes part in a round, and which node trains whom."""
+
 import itertools
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -7,7 +10,7 @@ from hypothesis import strategies as st
 
 from fedaffect.errors import ClientsLostError
 from fedaffect.privacy.noise import SecretNoiseKey, TestNoiseKey
-from fedaffect.server.rounds import assign
+from fedaffect.server.messages import assign
 from fedaffect.server.sampling import Sampler
 
 sizes = st.integers(1, 40)
@@ -64,6 +67,22 @@ def test_every_client_is_drawn_at_the_rate_and_rounds_are_independent(
         assert variance == 0
     else:
         assert variance == pytest.approx(clients * rate * (1 - rate), rel=0.2)
+
+
+@given(st.integers(2, 15), st.data(), st.integers(0, 10**6))
+def test_nobody_takes_part_in_more_rounds_than_the_cap(
+    clients: int, data: st.DataObject, seed: int
+) -> None:
+    n, cap = data.draw(st.integers(1, clients)), data.draw(st.integers(1, 4))
+    rounds = data.draw(st.integers(1, 12))
+    capped = Sampler("fixed", n, n / clients, seed, cap=cap)
+    drawn = [capped.draw(clients, 0, r, r, None) for r in range(1, rounds + 1)]
+    taken = Counter(i for chosen in drawn for i in chosen)
+    assert max(taken.values()) <= cap
+    for number, chosen in enumerate(drawn):
+        before = Counter(i for earlier in drawn[:number] for i in earlier)
+        free = sum(before[i] < cap for i in range(clients))
+        assert len(chosen) == len(set(chosen)) == min(n, free)  # as many as may take part
 
 
 def test_amplifying_draw_comes_from_the_secret_alone() -> None:

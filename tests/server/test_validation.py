@@ -5,56 +5,14 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, MetricRecord, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Error, MetricRecord, RecordDict
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from replies import EXPECTED, ROWS, accepted, content, good, reply
 
-from fedaffect.params import Layout
-from fedaffect.server.validation import Updates, accept, read_hosts
-from fedaffect.simulations.flower_internals import adopt_task_identity
-
-adopt_task_identity()
-LAYOUT = Layout(("a", "b"), ((2,), ()), {"shared": ("a",), "task:stress": ("b",)})
-ASKED = {2: [0, 3], 5: [1]}
-FOLD, ROUND = 1, 4
-ROWS = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+from fedaffect.server.validation import Updates, read_hosts
 
 Change = Callable[[RecordDict], None]
-
-
-def content(ids: list[int], rows: np.ndarray, **about: object) -> RecordDict:
-    """A valid reply's content; ``about`` overwrites its config."""
-    config = {
-        "fold": FOLD,
-        "server-round": ROUND,
-        "layout": LAYOUT.digest,
-        "client-ids": ids,
-        "failed-ids": [],
-        "failed-why": [],
-    } | {key.replace("_", "-"): value for key, value in about.items()}
-    return RecordDict(
-        {
-            "updates": ArrayRecord([rows]),
-            "metrics": MetricRecord({"loss": [0.5 + i for i in range(len(ids))]}),
-            "config": ConfigRecord(config),  # type: ignore[arg-type]
-        }
-    )
-
-
-def reply(node: int, what: RecordDict | Error) -> Message:
-    """The message that node ``node`` sends back."""
-    question = Message(RecordDict(), node, "train")
-    if isinstance(what, Error):
-        return Message(what, reply_to=question)
-    return Message(what, reply_to=question)
-
-
-def good() -> Message:
-    return reply(5, content([1], np.array([[7.0, 8.0, 9.0]])))
-
-
-def accepted(*replies: Message) -> Updates:
-    return accept(replies, ASKED, LAYOUT, FOLD, ROUND)
 
 
 def raw(data: bytes) -> ArrayRecord:
@@ -143,14 +101,19 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "3-d": (with_rows(ROWS[None]), "shape (1, 2, 3)"),
     "integers": (with_rows(ROWS.astype(np.int64)), "int64, not floating point"),
     "complex": (with_rows(ROWS.astype(complex)), "complex128, not floating point"),
-    "other round": (with_config(server_round=ROUND - 1), "answers another round"),
-    "other fold": (with_config(fold=0), "answers another round"),
-    "other model": (with_config(layout="0" * 64), "has another model"),
+    "other ticket": (with_config(ticket="round 3"), "answers another round"),
+    "no text for a ticket": (with_config(ticket=4), "answers another round"),
+    "other blocks": (with_config(blocks="0" * 64), "has another model"),
     "foreign client": (with_config(client_ids=[0, 1]), "not asked to train"),
     "client twice": (with_config(client_ids=[0, 0]), "not asked to train"),
     "done and failed": (with_config(failed_ids=[0], failed_why=["x"]), "not asked to train"),
     "foreign failure": (
         with_config(client_ids=[0], failed_ids=[1], failed_why=["x"]),
+        "not asked to train",
+    ),
+    "done and refused": (with_config(refused_ids=[0], refused_why=["x"]), "not asked to train"),
+    "foreign refusal": (
+        with_config(client_ids=[0], refused_ids=[1], refused_why=["x"]),
         "not asked to train",
     ),
     "client ids are no list": (with_config(client_ids=0), "malformed reply (TypeError)"),
@@ -160,9 +123,15 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "failures are no list": (with_config(failed_ids=0), "malformed reply (TypeError)"),
     "failure without reason": (
         with_config(client_ids=[], failed_ids=[0], failed_why=[]),
-        "expected (0, 3)",
+        "malformed reply (ValueError)",
     ),
-    "no round": (without("config", "server-round"), "malformed reply (KeyError)"),
+    "client fails twice": (
+        with_config(client_ids=[3], failed_ids=[0, 0], failed_why=["a", "b"]),
+        "names a client twice",
+    ),
+    "no refusals": (without("config", "refused-ids"), "malformed reply (KeyError)"),
+    "no ticket": (without("config", "ticket"), "malformed reply (KeyError)"),
+    "no blocks": (without("config", "blocks"), "malformed reply (KeyError)"),
     "no config": (without("config"), "malformed reply (KeyError)"),
     "no metrics": (without("metrics"), "malformed reply (KeyError)"),
     "no updates": (without("updates"), "malformed reply (KeyError)"),
@@ -236,7 +205,7 @@ def test_second_answer_does_not_count() -> None:
 def test_error_reply_and_silence_name_the_clients() -> None:
     updates = accepted(reply(2, Error(2, "boom\n\x1b[31m" + 500 * "x")))
     assert updates.client_ids == ()
-    assert updates.rows.shape == (0, LAYOUT.size)
+    assert updates.rows.shape == (0, EXPECTED.width)
     assert updates.rejected[0].startswith("node 2: error 2: boom")
     assert all(line.isprintable() and len(line) <= 200 for line in updates.rejected)
     assert updates.rejected[1:] == (
