@@ -68,7 +68,8 @@ class PerSampleGradients:
         self._places = _trainable(model, frozen)
         self._calls: list[_Call] = []
         for layer in model.modules():
-            if any(p in self._places for p in layer.parameters(recurse=False)):
+            own = layer.parameters(recurse=False)
+            if is_known(layer) and any(p in self._places for p in own):
                 layer.register_forward_hook(self._record)
 
     def clipped_sum(self, batch: Batch, losses_of: LossesOf, clip: float) -> ClippedGradients:
@@ -194,7 +195,10 @@ def supports(model: MultitaskModel, frozen: np.ndarray | None = None) -> None:
     """
     trainable = _trainable(model, frozen)
     for name, layer in model.named_modules():
-        own = [n for n, p in layer.named_parameters(recurse=False) if p in trainable]
+        inner = {p for part in layer.children() for p in part.parameters()}  # Opacus' DPLSTM
+        own = [
+            n for n, p in layer.named_parameters(recurse=False) if p in trainable and p not in inner
+        ]
         for why in _obstacles(layer, own):
             raise _refusal(name, layer, why)
 
@@ -207,9 +211,9 @@ def _obstacles(layer: nn.Module, own: list[str]) -> Iterator[str]:
         yield f"its buffer {name} is neither clipped nor noised"
     if own and isinstance(layer, nn.RNNBase | nn.RNNCellBase):
         yield "Opacus has DPLSTM, DPGRU and DPRNN in its place"
-    if own and isinstance(layer, nn.MultiheadAttention):
+    elif own and isinstance(layer, nn.MultiheadAttention):
         yield "Opacus has DPMultiheadAttention in its place"
-    if own and not is_known(layer):
+    elif own and not is_known(layer):
         yield f"its parameter {own[0]} is used outside of the layers that Opacus knows"
 
 
