@@ -13,6 +13,7 @@ from fedaffect.cli.plain import PlainCommand
 
 if TYPE_CHECKING:
     from fedaffect.config import RunConfig
+    from fedaffect.privacy.base import Method, Noise
     from fedaffect.privacy.planning import NoisePlan, Setting
 
 app = typer.Typer(
@@ -21,7 +22,11 @@ app = typer.Typer(
     help="Differential privacy: what a budget means, before anything is trained.",
 )
 
-MECHANISMS = ("gaussian", "laplace", "moments")
+COUNTED: dict[str, tuple[Noise, Method]] = {  # kind of noise, and how it is accounted
+    "gaussian": ("gaussian", "tight"),
+    "laplace": ("laplace", "tight"),
+    "moments": ("gaussian", "rdp"),
+}
 DEFAULT_CLIENTS = 20
 PATIENCE_S = 2.0  # silence that needs no explanation
 
@@ -135,8 +140,8 @@ def _setting(config: RunConfig, windows: str | None, people: str | None) -> Sett
     """Return what is planned.
 
     Raises:
-        UsageError: E200 --windows is missing; E210 the mechanism cannot be planned; E224 delta is
-            not below 1 / units; E232 options that do not go together; E236 too few windows.
+        UsageError: E200 --windows is missing; E224 delta is not below 1 / units; E232 options that
+            do not go together; E236 too few windows.
     """
     from fedaffect import require
     from fedaffect.errors import UsageError
@@ -150,12 +155,6 @@ def _setting(config: RunConfig, windows: str | None, people: str | None) -> Sett
     identities = require.integer("--people", people or clients, at_least=1)
     local: dict[str, Any] = {}
     units = clients
-    if dp.mechanism not in MECHANISMS:
-        raise UsageError(
-            "E210",
-            f"--dp {dp.mechanism} has no budget to plan with",
-            do=f"allowed: {', '.join(MECHANISMS)}",
-        )
     if isinstance(dp.clip, str):
         raise UsageError("E232", "dp plan takes a clip norm that stays", do="give --clip 1.0")
     if dp.unit == "window":
@@ -163,14 +162,14 @@ def _setting(config: RunConfig, windows: str | None, people: str | None) -> Sett
         units = clients * local.pop("windows")
     elif windows is not None:
         raise UsageError("E232", "--windows goes with --unit window", do="drop it, or add that")
-    where = "client" if dp.unit == "window" or dp.where == "client" else "server"
+    noise, method = COUNTED[dp.mechanism]
     poisson = f.sampler == "bernoulli" and f.fraction < 1
     spec = PrivacySpec(dp.mechanism, dp.eps, dp.delta, z=dp.z, unit=dp.unit)
     release = ReleasePlan(f.rounds, clients, 1.0, "full", units, 1, 1)
     return Setting(
-        noise="laplace" if dp.mechanism == "laplace" else "gaussian",
-        method="rdp" if dp.mechanism == "moments" else "tight",
-        where=where,  # type: ignore[arg-type]
+        noise=noise,
+        method=method,
+        where="client" if dp.unit == "window" or dp.where == "client" else "server",
         unit=dp.unit,
         delta=budget_of(spec, release).delta,
         rounds=f.rounds,
@@ -187,8 +186,7 @@ def _local_steps(config: RunConfig, windows: str | None) -> dict[str, Any]:
     """Return the local steps of unit ``window``."""
     from fedaffect import require
     from fedaffect.errors import UsageError
-    from fedaffect.privacy.base import LocalSteps
-    from fedaffect.privacy.mechanisms.window import local_steps, sampling_rate
+    from fedaffect.privacy.mechanisms.window_noise import local_steps, sampling_rate
 
     f = config.federation
     if config.dp.mechanism == "laplace":
@@ -216,7 +214,7 @@ def _local_steps(config: RunConfig, windows: str | None) -> dict[str, Any]:
     return {
         "windows": n,
         "local_rate": sampling_rate(n, f.batch_size),
-        "local_steps": local_steps(n, LocalSteps(((n, n),), f.batch_size, f.local_epochs, 1)),
+        "local_steps": local_steps(n, f.batch_size, f.local_epochs),
         "batch_size": f.batch_size,
     }
 

@@ -32,7 +32,8 @@ def lines(ready: NoisePlan) -> Iterator[Styled]:
     for text in _other_claims(ready):
         yield from _part("", text)
     yield from _part("on average", _on_average(ready))
-    yield from _part("per round", _per_round(ready))
+    if ready.alone and ready.every_round:
+        yield from _part("per round", _per_round(ready.alone, ready.every_round))
     yield from _part("break-even", _break_even(ready))
     times, n = ready.noise_to_signal, ready.setting.clients_per_round
     yield from _part("", f"with {n:,.4g} the noise is {times:,.3g} times as long as the signal")
@@ -102,11 +103,10 @@ def _on_average(ready: NoisePlan) -> str:
     return f"sd / clip of the noise on the clients' average {what}: {', '.join(parts)} clients"
 
 
-def _per_round(ready: NoisePlan) -> str:
-    alone, every = ready.alone, ready.every_round
+def _per_round(alone: Claim, every: Claim) -> str:
     return (
         f"eps {eps_text(alone.eps)} PER ROUND would be multiplier {size(alone.noise_multiplier)}, "
-        f"which is a total eps of {eps_text(every.eps)} over {ready.setting.rounds:,} round(s)"
+        f"which is a total eps of {eps_text(every.eps)} over {every.horizon}"
     )
 
 
@@ -137,9 +137,9 @@ def _table(ready: NoisePlan) -> Iterator[Styled]:
     first, second = f"{'total':>7}{'':8}", f"{'eps':>7}{'rounds':>8}"
     for sampling in samplings:
         places = [where for name, where in ways if name == sampling]
-        width = 13 + 11 * len(places)
+        width = 12 + 10 * len(places)
         first += f"{_drawn(sampling):>{width}}"
-        second += f"{'multiplier':>13}" + "".join(f"{_place(ready, p):>11}" for p in places)
+        second += f"{'multiplier':>12}" + "".join(f"{_place(ready, p):>10}" for p in places)
     yield first, PLAIN
     yield second, PLAIN
     asked = (ready.setting.rounds, f"{ready.total.eps:.3g}")
@@ -148,8 +148,8 @@ def _table(ready: NoisePlan) -> Iterator[Styled]:
         for sampling in samplings:
             of = [cell for (name, _), cell in row.items() if name == sampling]
             z = of[0].claim.noise_multiplier if of[0].claim else None
-            line += f"{'out of reach' if z is None else size(z):>13}"
-            line += "".join(f"{count(cell.break_even_clients):>11}" for cell in of)
+            line += f"{'-' if z is None else size(z):>12}"
+            line += "".join(f"{count(cell.break_even_clients):>10}" for cell in of)
         is_asked = (rounds, f"{eps:.3g}") == asked
         yield (line + "  <", ASKED) if is_asked else (line, PLAIN)
     yield "", PLAIN

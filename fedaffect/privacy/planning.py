@@ -155,7 +155,7 @@ class NoisePlan:
         setting: The training.
         total: The budget of the whole run, counted as the mechanism does.
         second: The same by the other accountant: its noise for the eps, or its eps for the noise.
-        alone: The same eps spent on one round alone.
+        alone: The same eps spent on one round alone; ``None`` if no noise in reach is so weak.
         every_round: What it comes to when every round spends it.
         participants: What ``total`` is to those who know who took part, where that is more.
         replaced: What it is if a contribution may become any other instead of zero.
@@ -169,8 +169,8 @@ class NoisePlan:
     setting: Setting
     total: Claim
     second: Claim
-    alone: Claim
-    every_round: Claim
+    alone: Claim | None
+    every_round: Claim | None
     participants: Claim | None
     replaced: Claim | None
     pure: Claim | None
@@ -208,14 +208,14 @@ def plan_noise(
     z, spent = total.noise_multiplier, total.eps if eps is None else eps
     sampled = setting.observer == OUTSIDE
     known = replace(setting, poisson=False)
-    alone = _claim(setting, eps=spent, rounds=1)
+    alone = _reachable(setting, spent, rounds=1)
     sizes = {"all": setting.parameters, **setting.blocks}
     return NoisePlan(
         setting=setting,
         total=total,
         second=_claim(other, eps=eps, multiplier=multiplier),
         alone=alone,
-        every_round=_claim(setting, multiplier=alone.noise_multiplier),
+        every_round=_claim(setting, multiplier=alone.noise_multiplier) if alone else None,
         participants=_claim(known, multiplier=z) if sampled else None,
         replaced=_claim(setting, multiplier=z, adjacency="replace_one"),
         pure=_pure(setting, total) if setting.noise == "laplace" else None,
@@ -257,6 +257,14 @@ def _claim(
     )
 
 
+def _reachable(setting: Setting, eps: float, rounds: int | None = None) -> Claim | None:
+    """Return the claim of an eps, ``None`` where no noise in reach makes it."""
+    try:
+        return _claim(setting, eps=eps, rounds=rounds)
+    except UsageError:
+        return None
+
+
 def _pure(setting: Setting, total: Claim) -> Claim:
     event = setting.event(total.noise_multiplier, setting.rounds)
     return replace(total, eps=rdp.pure_epsilon(event), delta=0.0, accountant="basic composition")
@@ -282,9 +290,6 @@ def _table(setting: Setting, eps: float, tell: Callable[[int, int], None]) -> It
     ]
     for done, (budget, rounds, name, drawn) in enumerate(wanted):
         tell(done, len(wanted))
-        try:
-            claim = _claim(replace(drawn, rounds=rounds), eps=budget)
-            clients = drawn.break_even(claim.noise_multiplier, drawn.parameters)
-            yield Cell(budget, rounds, name, drawn.where, claim, clients)
-        except UsageError:
-            yield Cell(budget, rounds, name, drawn.where, None, None)
+        claim = _reachable(replace(drawn, rounds=rounds), budget)
+        clients = drawn.break_even(claim.noise_multiplier, drawn.parameters) if claim else None
+        yield Cell(budget, rounds, name, drawn.where, claim, clients)
