@@ -8,7 +8,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedaffect.clients.local import MISSING_LABEL, ClientData, Trainer, TrainPlan, multitask_loss
+from fedaffect.clients.local import (
+    MISSING_LABEL,
+    ClientData,
+    Trainer,
+    TrainPlan,
+    multitask_loss,
+    per_sample_losses,
+)
 from fedaffect.models.base import Task
 from fedaffect.models.factory import ModelFactory
 from fedaffect.models.stress_identity_cnn import StressIdentityCNN
@@ -50,14 +57,19 @@ def trained(
     plan: TrainPlan = PLAN,
     strategy: Strategy | None = None,
     server_round: int = 4,
+    frozen: np.ndarray | None = None,
 ) -> tuple[np.ndarray, float]:
-    trainer = Trainer(FACTORY.build(), strategy or FedAvg(), plan)
+    trainer = Trainer(FACTORY.build(), strategy or FedAvg(), plan, frozen)
     update, loss = trainer.train(torch.from_numpy(START.copy()), data, 1, server_round)
     return update.numpy(), loss
 
 
 def slow(
-    data: ClientData, plan: TrainPlan, mu: float, server_round: int
+    data: ClientData,
+    plan: TrainPlan,
+    mu: float,
+    server_round: int,
+    moving: np.ndarray | float = 1.0,
 ) -> tuple[np.ndarray, float]:
     """One round written out: one window at a time, arithmetic of the optimiser in NumPy."""
     w, velocity, square = START.copy(), np.zeros_like(START), np.zeros_like(START)
@@ -69,6 +81,7 @@ def slow(
             loss, gradient = gradient_at(w, data, order[first : first + plan.batch_size])
             losses.append(loss)
             gradient = gradient + mu * (w - START)  # of mu / 2 ||w - w_global||^2
+            gradient = gradient * moving
             length = float(np.sqrt(np.sum(gradient**2)))
             if plan.max_grad_norm is not None and length > plan.max_grad_norm:
                 gradient = gradient / length * plan.max_grad_norm
@@ -115,6 +128,19 @@ def test_update_is_that_of_a_slow_loop(masked: str, mu: float, changes: dict[str
     update, loss = trained(data, plan, FedProx(mu=mu))
     expected, expected_loss = slow(data, plan, mu, 4)
     assert np.abs(expected).max() > 1e-3
+    np.testing.assert_allclose(update, expected, rtol=0, atol=1e-12)
+    assert loss == pytest.approx(expected_loss, abs=1e-12)
+
+
+@pytest.mark.parametrize("block", ["shared", "task:stress", "task:identity"])
+@pytest.mark.parametrize("changes", [{}, {"optimizer": "adam", "lr": 0.003}], ids=["sgd", "adam"])
+def test_frozen_coordinates_stay_and_do_not_count(block: str, changes: dict[str, object]) -> None:
+    frozen = np.zeros(len(START), dtype=bool)
+    frozen[FACTORY.layout.indices(block)] = True
+    plan = replace(PLAN, max_grad_norm=0.2, **changes)  # type: ignore[arg-type]
+    update, loss = trained(client(7, 12), plan, FedProx(mu=0.3), frozen=frozen)
+    expected, expected_loss = slow(client(7, 12), plan, 0.3, 4, moving=~frozen)
+    assert not update[frozen].any() and update[~frozen].any()
     np.testing.assert_allclose(update, expected, rtol=0, atol=1e-12)
     assert loss == pytest.approx(expected_loss, abs=1e-12)
 
@@ -217,6 +243,38 @@ def test_loss_counts_labelled_windows_only() -> None:
     assert got.item() == pytest.approx(np.mean(entropy) + np.mean(squares), abs=1e-12)
     got.backward()
     assert bool(torch.isfinite(outputs["arousal"].grad).all())  # type: ignore[arg-type]
+
+
+def test_losses_of_windows_do_not_depend_on_each_other() -> None:
+    tasks = (
+        Task("stress", "classification", 2, "primary"),
+        Task("arousal", "regression", 1, "auxiliary"),
+    )
+    draw = np.random.default_rng(0)
+    logits, guess = draw.normal(size=(6, 2)), draw.normal(size=(6, 1))
+    y = np.array([0, 1, -1, 1, -1, 0])
+    level = np.array([0.5, np.nan, 1.5, np.nan, np.nan, 2.0])
+    outputs = {
+        "stress": torch.tensor(logits, requires_grad=True),
+        "arousal": torch.tensor(guess, requires_grad=True),
+    }
+    batch = {
+        "features": torch.zeros(6, 3),
+        "stress": torch.tensor(y),
+        "arousal": torch.tensor(level),
+    }
+    found = per_sample_losses(tasks, outputs, batch)
+    entropy = [
+        np.log(np.exp(row).sum()) - row[k] if k >= 0 else 0.0
+        for row, k in zip(logits, y, strict=True)
+    ]
+    squares = np.nan_to_num((guess[:, 0] - level) ** 2)
+    np.testing.assert_allclose(found.detach().numpy(), entropy + squares, rtol=0, atol=1e-12)
+    assert found[4] == 0.0
+    found[3].backward()
+    moved = np.flatnonzero(outputs["stress"].grad.abs().sum(1))  # type: ignore[union-attr]
+    assert list(moved) == [3]
+    assert not outputs["arousal"].grad.any()  # type: ignore[union-attr]
 
 
 def test_batch_without_a_label_costs_nothing_and_moves_nothing() -> None:
