@@ -15,12 +15,14 @@ from typing import Any
 from fedaffect.build import Experiment
 from fedaffect.config import RunConfig
 from fedaffect.data.splits import Split
+from fedaffect.home import state_home
 from fedaffect.outline import Outline
 from fedaffect.privacy.base import ReleasePlan
 from fedaffect.privacy.forecast import plan_forecast
-from fedaffect.privacy.ledger import Ledger
+from fedaffect.privacy.ledger import Ledger, ledger_path
+from fedaffect.privacy.noise import SecretNoiseKey
 from fedaffect.privacy.run_facts import RunFacts
-from fedaffect.privacy.spending import spending
+from fedaffect.privacy.spending import Spending, spending
 from fedaffect.privacy.state_run import make_statement
 from fedaffect.privacy.statement import PrivacyStatement
 from fedaffect.record import (
@@ -74,8 +76,13 @@ def forecast_of(planned: Outline) -> Forecast:
     )
 
 
-def promised(planned: Outline) -> PrivacyStatement:
-    """Return the statement that the run will end with, if every planned release is made."""
+def promised(planned: Outline, other_runs: Spending | None = None) -> PrivacyStatement:
+    """Return the statement that the run will end with, if every planned release is made.
+
+    Args:
+        planned: The plan, its noise sized.
+        other_runs: What other runs on the same data have spent.
+    """
     test_noise = planned.config.dp.unsafe_test_noise is not None
     private = bool(planned.mechanism.groups)
     facts = RunFacts(
@@ -84,8 +91,22 @@ def promised(planned: Outline) -> PrivacyStatement:
         normalisation=planned.config.data.normalise,
         planned=True,
         fewest_replies=_quorum(planned.plan),
+        other_runs=other_runs,
     )
     return make_statement(planned.mechanism, planned.plan, planned.factory.layout, facts)
+
+
+def spent_before(planned: Outline) -> Spending | None:
+    """Return what has been spent on the data set of ``planned``; ``None`` before its first run.
+
+    Raises:
+        PrivacyError: E402, E404 there is a ledger, and it cannot be used.
+    """
+    name, home = planned.config.data.name, state_home()
+    if not planned.mechanism.groups or not ledger_path(home, name).exists():
+        return None
+    with Ledger.open(home, name, SecretNoiseKey.load(home)) as ledger:
+        return spending(ledger)
 
 
 def _quorum(plan: ReleasePlan) -> int:

@@ -64,22 +64,61 @@ SETTINGS = (
     Flag(FEDERATION, "--batch-size", "INT", "Windows in a step [default: 16]"),
     Flag(FEDERATION, "--lr", "FLOAT", "Learning rate [default: 0.1]"),
     Flag(FEDERATION, "--optimizer", "NAME", "sgd (momentum 0.9) | adam [default: sgd]"),
-    Flag(PRIVACY, "--dp", "MECH", "none | gaussian | laplace | moments [default: none]"),
+    Flag(
+        PRIVACY,
+        "--dp",
+        "MECH",
+        "none | gaussian | laplace | moments, or as the paper has it: paper-gaussian1 | "
+        "paper-gaussian1-as-printed | paper-gaussian2 | paper-laplace [default: none]",
+    ),
     Flag(PRIVACY, "--eps", "FLOAT", "TOTAL budget for the whole run"),
+    Flag(
+        PRIVACY,
+        "--eps-per-round",
+        "FLOAT",
+        "What the paper claims for one round, with --dp paper-*; its true value is printed beside",
+    ),
     Flag(
         PRIVACY,
         "--delta",
         "FLOAT",
-        "[default: 1e-5, or 1/(10 clients) if smaller; refused if not below 1/clients]",
+        "[default: 1e-5, or 1/(10 units) if smaller; refused if not below 1/units]",
+    ),
+    Flag(
+        PRIVACY,
+        "--sigma",
+        "FLOAT",
+        "Plain noise of this standard deviation, with no budget: claims nothing, its worth is "
+        "printed",
+    ),
+    Flag(
+        PRIVACY,
+        "--unit",
+        "NAME",
+        "What is protected: client, or window (one training window, NOT a person; noise in every "
+        "local step) [default: client]",
+    ),
+    Flag(
+        PRIVACY,
+        "--dp-where",
+        "NAME",
+        "Who adds noise: server (trusted; once, to the sum) or client (nobody trusted; far more "
+        "noise) [default: server; client with --dp paper-* and --unit window]",
     ),
     Flag(
         PRIVACY,
         "--noise-layers",
         "LIST",
         "all | shared | task | task:identity | BLOCK,...; blocks that are not named leave in the "
-        "clear: no finite epsilon [default: all]",
+        "clear: no finite epsilon, unless -o dp.blocks keeps or freezes them [default: all]",
     ),
-    Flag(PRIVACY, "--clip", "FLOAT", "Largest norm of one client's update [default: 1.0]"),
+    Flag(
+        PRIVACY,
+        "--clip",
+        "FLOAT|adaptive",
+        "Largest norm of one client's update (--unit window: of one window's gradient); adaptive "
+        "follows the clients' norms [default: 1.0]",
+    ),
     Flag(
         PRIVACY,
         "--unsafe-test-noise",

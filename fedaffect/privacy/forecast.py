@@ -6,11 +6,9 @@ import math
 from dataclasses import dataclass
 
 from fedaffect.params import Layout
-from fedaffect.privacy.accountants import accountant
 from fedaffect.privacy.base import Mechanism, Noise, ReleasePlan
 from fedaffect.privacy.groups import NoiseGroup
 from fedaffect.privacy.promise import protects
-from fedaffect.privacy.scope import scope_of
 from fedaffect.privacy.wording import times
 
 
@@ -126,13 +124,13 @@ def _advice(
         f"With {n:,.4g} clients a round the noise is {ratio:,.3g} times as long as the whole "
         f"clipped signal: the {d:,} noised parameters will not learn.",
         f"Noise and signal are equal at {math.ceil(needed):,} clients a round, "
-        f"{_budget(mechanism, plan)}.",
+        f"{_noised(mechanism, plan)}.",
     ]
     if len(mechanism.groups) == 1:
         affordable = _most_parameters(d, ratio, noise)
         fewer = f"at most {affordable:,}" if affordable else "none"
         lines.append(
-            f"Release fewer noised parameters: with {n:,.4g} clients this budget carries {fewer} "
+            f"Release fewer noised parameters: with {n:,.4g} clients this noise carries {fewer} "
             "(a frozen or public backbone with a small head)."
         )
     if plan.releases > 1:
@@ -153,16 +151,11 @@ def _advice(
     return tuple(lines)
 
 
-def _budget(mechanism: Mechanism, plan: ReleasePlan) -> str:
-    """Say what the noise was sized for."""
-    spec, over = mechanism.spec, times(plan.releases, "release")
+def _noised(mechanism: Mechanism, plan: ReleasePlan) -> str:
+    """Say which noise is meant."""
     if not protects(mechanism):
         return "for the noised blocks alone: the others leave in the clear, without a finite eps"
-    if spec.eps is None or spec.delta is None:
-        return f"at a noise multiplier of {mechanism.scale:.4g} over {over}"
-    by = accountant(mechanism.method, mechanism.events(plan)[0]).name
-    held = scope_of(mechanism, plan).pair(spec.eps, spec.delta, over, by)
-    return f"with noise sized for a total of {held}"
+    return f"at a noise multiplier of {mechanism.scale:.4g} over {times(plan.releases, 'release')}"
 
 
 def _most_parameters(d: int, ratio: float, noise: Noise) -> int:

@@ -79,15 +79,18 @@ def partial(blocks: BlockPlan) -> str:
     return f"{begin}the overall model has no finite epsilon."
 
 
-def withheld(blocks: BlockPlan) -> list[str]:
+def withheld(blocks: BlockPlan, noise_at: str) -> list[str]:
     """Return what is said of frozen blocks and of those that stay on the clients."""
     lines = []
     if kept := blocks.named("keep_local"):
-        lines.append(f"{names(kept)}: trained on each client for itself, never leave the client.")
+        how = ", with the same noise in every step" if noise_at == "steps" else ""
+        lines.append(
+            f"{names(kept)}: trained on each client for itself{how}, never leave the client."
+        )
     if frozen := blocks.named("freeze"):
         lines.append(f"{names(frozen)}: frozen at public initial values, never trained.")
     if lines and not blocks.named("clear"):
-        lines.append("These blocks release nothing, so the eps stays finite without noise on them.")
+        lines.append("What releases nothing leaves the eps finite.")
     return lines
 
 

@@ -146,7 +146,7 @@ class _Made:
         paper = beside.paper(mechanism, done, scope) if events and done else (None, None)
         if events and done and delta is not None and mechanism.claims:
             promise = promise_of(mechanism, done)
-            if not protects(mechanism) and scope.noise_at != "steps":
+            if not protects(mechanism):
                 once = [replace(e, releases=1, rate=1.0) for e in events]
                 conditional = Promise(once, delta, mechanism.method)
         return cls(
@@ -214,7 +214,7 @@ class _Made:
                         self.scope, self.mechanism.blocks, c.eps, c.delta, c.accountant["name"]
                     )
                 )
-        lines += sentences.withheld(self.mechanism.blocks)
+        lines += sentences.withheld(self.mechanism.blocks, self.scope.noise_at)
         lines += [said["text"] for said in self.paper if said]
         if self.facts.stopped:
             lines.append(f"The run ended early: {self.facts.stopped}.")
@@ -264,13 +264,11 @@ def _refusals(mechanism: Mechanism, plan: ReleasePlan, facts: RunFacts) -> list[
     reasons = []
     if facts.key_kind != "secret":
         reasons.append(wording.TEST_NOISE)
-    choice, window = facts.normalisation, mechanism.spec.unit == "window"
+    choice = facts.normalisation
     if choice == "global" or (choice == "subject" and plan.clients_per_subject > 1):
         reasons.append(wording.clear_statistics(choice))
-    elif choice == "subject" and window:
+    elif choice == "subject" and mechanism.spec.unit == "window":
         reasons.append(wording.WINDOW_STATISTICS)
-    if window and mechanism.blocks.named("keep_local"):
-        reasons.append(wording.WINDOW_KEPT)
     if facts.releases_done == 0:
         reasons.append(wording.NOTHING)
     elif facts.key_kind == "secret" and facts.ledger_head is None and not facts.planned:

@@ -21,10 +21,6 @@ WINDOW_STATISTICS = (
     "No finite epsilon: data preparation (normalise subject) computes statistics over all windows "
     "of a person, so one window moves every other."
 )
-WINDOW_KEPT = (
-    "No finite epsilon: blocks that stay on the client are trained without noise, and one window "
-    "moves through them what all others release."
-)
 LARGEST_MEANINGFUL_EPS = 20.0
 
 

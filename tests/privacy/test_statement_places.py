@@ -157,12 +157,10 @@ class TestWindow:
         said = state(plan=WINDOWS, facts={"normalisation": choice}, **PER_WINDOW)
         assert said.status == "NONE" and said.eps is None
 
-    def test_blocks_that_learn_without_noise_void_it(self) -> None:
-        kept = {"task:identity": "keep_local"}
-        said = state(plan=WINDOWS, policies=kept, **PER_WINDOW)
-        assert said.status == "NONE" and "stay on the client" in said.sentence
-        frozen = state(plan=WINDOWS, policies={"task:identity": "freeze"}, **PER_WINDOW)
-        assert frozen.status == "FORMAL"
+    def test_blocks_that_stay_are_noised_as_well(self) -> None:
+        said = state(plan=WINDOWS, policies={"task:identity": "keep_local"}, **PER_WINDOW)
+        assert said.status == "FORMAL"
+        assert "with the same noise in every step, never leave the client" in words_of(said)
 
 
 class TestBlocks:
@@ -171,7 +169,7 @@ class TestBlocks:
         assert said.status == "FORMAL" and said.eps == pytest.approx(5.0)
         text = words_of(said)
         assert "`task:identity`: trained on each client for itself, never leave the client" in text
-        assert "`task:stress`: frozen" in text and "eps stays finite" in text
+        assert "`task:stress`: frozen" in text and "leaves the eps finite" in text
         assert [b["policy"] for b in said.blocks] == ["noise", "freeze", "keep_local"]
 
     def test_one_clear_block_is_enough_for_none(self) -> None:
@@ -180,7 +178,7 @@ class TestBlocks:
         assert "`task:stress`: released without a DP guarantee" in said.sentence
         assert "no finite epsilon" in said.sentence
         assert "never leave the client" in words_of(said)
-        assert "eps stays finite" not in words_of(said)
+        assert "leaves the eps finite" not in words_of(said)
 
     def test_each_block_with_its_own_clip(self) -> None:
         clips = {"shared": 0.8, "task:stress": 0.1, "task:identity": 0.6}
@@ -191,11 +189,6 @@ class TestBlocks:
         )
         assert said.clip is not None and said.clip["bounds"] == [0.8, 0.1, 0.6]
         assert said.z == pytest.approx(1.0)
-
-    def test_no_block_of_per_window_noise_has_a_promise_of_its_own(self) -> None:
-        said = state(plan=WINDOWS, noise_layers="shared", **PER_WINDOW)
-        assert said.status == "NONE"
-        assert all(b["conditional_eps"] is None for b in said.blocks)
 
 
 def test_an_adaptive_clip_is_described() -> None:
