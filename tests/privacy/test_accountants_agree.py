@@ -18,14 +18,14 @@ EVENTS = st.builds(Event, st.just("gaussian"), st.floats(0.5, 20), RATES, st.int
 DELTAS = st.sampled_from([1e-6, 1e-5, 1e-4, 1e-3])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(event=EVENTS, delta=DELTAS)
 def test_the_tight_value_is_never_above_renyi_accounting(event: Event, delta: float) -> None:
     tight = accountant("tight", event).epsilon(event, delta)
     assert 0 <= tight <= rdp.epsilon(event, delta) * (1 + 1e-9)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(event=EVENTS, delta=DELTAS)
 def test_renyi_accounting_is_at_most_a_quarter_above(event: Event, delta: float) -> None:
     """Where it is meant for: z at least 1, at least 5 expected participations, eps 0.1 to 30.
@@ -40,7 +40,7 @@ def test_renyi_accounting_is_at_most_a_quarter_above(event: Event, delta: float)
     assert rdp.epsilon(event, delta) <= 1.25 * tight
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(event=EVENTS, delta=DELTAS, more=st.floats(1.01, 2))
 def test_renyi_accounting_is_monotone(event: Event, delta: float, more: float) -> None:
     eps = rdp.epsilon(event, delta)
@@ -73,7 +73,7 @@ def test_affordable_releases_are_the_last_that_keep_the_budget(
     assert counting.affordable(event, counting.epsilon(event, 1e-5) * 0.99, 1e-5) == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(eps=st.floats(0.1, 50), z=st.floats(0.5, 300))
 def test_affordable_releases_of_the_closed_form(eps: float, z: float) -> None:
     """T releases keep eps exactly as long as sqrt(T) / z is at most 1 / z(eps, one release)."""
@@ -84,7 +84,7 @@ def test_affordable_releases_of_the_closed_form(eps: float, z: float) -> None:
     assert counting.affordable(event, eps, 1e-5) == min(math.floor(exact), 10**6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(limit=st.integers(0, 2 * 10**6), start=st.integers(0, 10**7))
 def test_the_search_for_releases_from_any_start(limit: int, start: int) -> None:
     asked: list[int] = []

@@ -22,7 +22,7 @@ VECTORS = json.loads((Path(__file__).parents[1] / "golden" / "dp_vectors.json").
 TABLE_II = {"shared": 61_980, "task:stress": 202, "task:identity": 34_815}
 SETTING = Setting("gaussian", "tight", "server", "client", 1e-5, 40, 20, 1.0, False, 1.0, TABLE_II)
 WINDOWS = replace(
-    SETTING, unit="window", where="client", local_rate=0.1, local_steps=10, batch_size=16
+    SETTING, unit="window", where="client", local_rate=0.2, local_steps=5, batch_size=4
 )
 
 
@@ -173,7 +173,7 @@ def test_moments_sizes_by_renyi_accounting() -> None:
 def test_windows_are_drawn_in_every_local_step() -> None:
     plan = plan_noise(WINDOWS, eps=5.0, table=False)
     event = WINDOWS.event(plan.total.noise_multiplier, 40)
-    assert (event.rate, event.releases) == (0.1, 400)
+    assert (event.rate, event.releases) == (0.2, 200)
     assert plan.total.unit == "window"
     assert plan.total.observer == SERVER_SEES
     eps = accountant("tight", event).epsilon(event, 1e-5)
@@ -193,7 +193,7 @@ CASES: list[tuple[str, Any]] = [
 def test_at_break_even_noise_is_as_long_as_the_signal(setting: Setting) -> None:
     """Draw the noise on the average of n clients; the signal is 1 long in the clip's norm."""
     rng = np.random.default_rng(7)
-    d, scale = 4000, 2.0 if setting.noise == "gaussian" else 0.02
+    d, scale = 3000, 1.0 if setting.noise == "gaussian" else 0.015
     n = round(setting.break_even(scale, d))
     draw = rng.normal if setting.noise == "gaussian" else rng.laplace
     if setting.where == "server":
