@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from command_line import TINY, Said, call, refused
 
+from fedaffect.cli.result_text import round_line
 from fedaffect.record import RoundRecord
 from fedaffect.reports.json_file import load_record
 
@@ -57,7 +58,12 @@ class TestOutput:
 
     def test_epsilon_is_never_shown_bare(self, private: Said) -> None:
         plan = words_of(private).partition(" round clients ")[0]
-        for text in ("total eps 5 at delta 1e-05", "unit=client", "zero-out adjacency"):
+        for text in (
+            "total eps 5 at delta 1e-05 over 2 releases (closed-form Gaussian accountant)",
+            "unit=client, zero-out adjacency",
+            "for one client, against anyone who sees the global models",
+            "the server sees every update in the clear and is trusted",
+        ):
             assert text in plan
         result = words_of(private).partition("Privacy FORMAL: ")[2]
         for text in ("(eps=5.00, delta=1e-5)", "one client", "Adjacency: zero_out", "whole run"):
@@ -112,6 +118,64 @@ class TestOutput:
         after = said.out.partition("\n round ")[2]
         assert "Privacy  NONE" in after
         assert "no finite epsilon" in " ".join(after.split())
+
+    @pytest.mark.parametrize(
+        ("choice", "before", "after"),
+        [
+            (
+                ["--dp", "gaussian", "--eps", "5", "--dp-where", "client"],
+                ["at the clients: each adds noise before it sends", "against the server, which"],
+                ["against the server too", "The same noise under replace_one", "server: (eps="],
+            ),
+            (
+                ["--dp", "gaussian", "--eps", "5", "--unit", "window"],
+                ["NOT a person", "sized once the windows are counted", "up to 2 windows"],
+                ["removing one training window", "is not a person", "! W120 "],
+            ),
+            (
+                ["--dp", "paper-gaussian1", "--eps-per-round", "5"],
+                ["! paper eps=5 is the nominal cost of one round", "True value of this noise"],
+                ["Composed over 2 rounds", "in practice it protects nobody"],
+            ),
+            (
+                ["--sigma", "0.3"],
+                ["status NONE: No differential privacy is claimed", "True value of this noise"],
+                ["Privacy NONE: No differential privacy is claimed"],
+            ),
+            (
+                [*DP, "-o", 'dp.blocks={"task:identity"="keep_local"}'],
+                ["kept on the clients, never uploaded: task:identity"],
+                ["never leave the client", "leaves the eps finite"],
+            ),
+        ],
+        ids=["client", "window", "paper", "sigma", "kept"],
+    )
+    def test_each_kind_of_privacy_is_told_before_and_after(
+        self, choice: list[str], before: list[str], after: list[str], tmp_path: Path
+    ) -> None:
+        said = call(*SPOKEN, *choice, "--out", tmp_path / "run")
+        assert (said.code, said.err) == (0, "")
+        plan, _, result = words_of(said).partition(" round clients ")
+        assert [text for text in before if text not in plan] == []
+        assert [text for text in after if text not in result] == []
+
+    def test_a_clip_that_adapts_has_a_column(self, private: Said, tmp_path: Path) -> None:
+        said = call(*SPOKEN, *DP, "--clip", "adaptive", "--out", tmp_path / "run")
+        table = said.out.partition("\n round ")[2].splitlines()
+        assert table[0].split()[-2:] == ["clip", "time"]
+        rounds = load_record(tmp_path / "run").rounds
+        assert [float(row.split()[-2]) for row in table[1:3]] == [
+            pytest.approx(r.clip[0], rel=1e-2) for r in rounds
+        ]
+        assert " clip " not in private.out.partition("\n round ")[2].splitlines()[0]
+
+    def test_what_was_spent_before_is_said_before_round_1(
+        self, private: Said, tmp_path: Path
+    ) -> None:
+        said = call(*SPOKEN, *DP, "--out", tmp_path / "run")
+        before, _, after = words_of(said).partition(" round clients ")
+        assert "! spent This site has spent on this data set before" in before
+        assert "This site has spent on this data set before" in after
 
     def test_dealing_out_people_is_warned_of(self, tmp_path: Path) -> None:
         said = call(*TINY, *DP, "--partition", "iid", "--out", tmp_path / "run")
@@ -211,8 +275,9 @@ def test_stopping_a_run(tmp_path: Path, number: signal.Signals, code: int, word:
         process.send_signal(number)
         _, err = process.communicate(timeout=60)
     assert process.returncode == code
-    assert err.startswith(f"{word}; ")
-    assert len(err.splitlines()) == 1
+    go_on, ended = err.splitlines()
+    assert go_on.endswith(f"--resume {tmp_path / 'run'}")
+    assert ended.startswith(f"{word}; ")
     deadline = time.monotonic() + 10
     while any(Path(f"/proc/{child}").exists() for child in children):
         assert time.monotonic() < deadline, "a process is left"
@@ -228,3 +293,10 @@ def test_stopping_a_run(tmp_path: Path, number: signal.Signals, code: int, word:
     states = [json.loads(line)["state"] for line in ledger]
     assert states.count("intent") - states.count("released") in (0, 1)
     assert states.count("intent") >= len(rounds)  # what was released is charged, at least
+
+
+def test_an_abandoned_round_is_marked(private: Said, folder: Path) -> None:
+    record = load_record(folder).rounds[0]
+    assert "abandoned" not in round_line(record)
+    lost = round_line(record.model_copy(update={"abandoned": True}))
+    assert "abandoned: too few replies, nothing was released" in lost

@@ -93,6 +93,7 @@ def cost_lines(outline: Outline, forecast: Forecast, spent: Spending | None) -> 
 
 def _promise(outline: Outline, said: PrivacyStatement) -> list[str]:
     from fedaffect.privacy.scope import scope_of
+    from fedaffect.privacy.sentences import too_large
     from fedaffect.privacy.wording import eps_text
 
     spec, plan = outline.mechanism.spec, outline.plan
@@ -106,7 +107,7 @@ def _promise(outline: Outline, said: PrivacyStatement) -> list[str]:
         times += f", of which a client is in at most {plan.participations},"
     lines = [
         f"{ROOM}total eps {paid} at delta {said.delta:g} {times} ({by} accountant)",
-        f"{ROOM}protects {scope.one} against {scope.observer}",
+        f"{ROOM}for {scope.one}, against {scope.observer}",
     ]
     known = {line["observer"]: line["eps"] for line in said.observers}
     if known["server"] is None:
@@ -118,7 +119,7 @@ def _promise(outline: Outline, said: PrivacyStatement) -> list[str]:
                 f"{ROOM}against {whom} who sees the global models only: eps {eps_text(eps)}, same "
                 "delta and releases"
             )
-    return lines
+    return lines + [f"! eps      {line}" for line in too_large(said.eps)]
 
 
 def _clip(mechanism: Mechanism) -> str:

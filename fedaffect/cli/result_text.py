@@ -76,8 +76,8 @@ def _privacy(said: dict[str, Any]) -> list[str]:
 def _seen_by(line: dict[str, Any]) -> str:
     from fedaffect.privacy.wording import pair_text
 
-    held = "trusted" if line["eps"] is None else pair_text(line["eps"], line["delta"])
-    return f"{line['observer']}: {held}; {line['text']}"
+    held = "" if line["eps"] is None else f"{pair_text(line['eps'], line['delta'])}; "
+    return f"{line['observer']}: {held}{line['text']}"
 
 
 def _interval(e: Estimate) -> str:

@@ -72,16 +72,17 @@ def other_runs(
     delta = math.fsum(cost.terms.delta for cost in spent.runs)
     matching = [t for t in spent.totals if (t.unit, t.adjacency) == (terms.unit, terms.adjacency)]
     count = times(len(spent.runs), "other run")
-    before = f"This site has released {count} on this data set before"
-    if not math.isfinite(eps):
-        without = f", {len(spent.unbounded)} of them without a finite epsilon"
-        text = f"{before}{without}: together they bound nothing for one {terms.unit}."
+    before = f"This site has spent on this data set before, in {count}"
+    if spent.unbounded:
+        text = f"{before}: {len(spent.unbounded)} without a finite epsilon, so no total is finite."
+    elif not math.isfinite(eps):
+        text = f"{before}: some protect single windows, which bounds nothing for one client."
     else:
         words = (
-            f"for one {terms.unit} ({terms.adjacency}; observers of the global models; horizon: "
-            f"those runs; accountants: {_SUMMED})"
+            f"for one {terms.unit} ({terms.adjacency}; observer: each run's own; horizon: those "
+            f"runs; accountants: {_SUMMED})"
         )
-        text = f"{before}: together {pair_text(eps, delta)} {words}."
+        text = f"{before}: {pair_text(eps, delta)} {words}."
         if own is not None:
             sum_ = pair_text(eps + own.eps, min(1.0, delta + own.delta))
             text += f" This run included, at most {sum_}."

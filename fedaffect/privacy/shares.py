@@ -33,10 +33,13 @@ def per_client(
         return None
     counts = sorted(participations.values())
     at = {name: counts[math.ceil(q * (len(counts) - 1))] for name, q in _QUANTILES.items()}
-    text = (
-        f"{times(len(counts), 'client')} took part in {at['min']} to {at['max']} releases, "
-        f"median {at['median']}"
-    )
+    if at["min"] == at["max"]:
+        text = f"each of {times(len(counts), 'client')} took part in {times(at['max'], 'release')}"
+    else:
+        text = (
+            f"{times(len(counts), 'client')} took part in {at['min']} to {at['max']} releases, "
+            f"median {at['median']}"
+        )
     return {
         "participations": at,
         "eps": {k: promise.eps_of(m * steps) for k, m in at.items()} if promise else None,

@@ -80,7 +80,13 @@ class TestOtherRuns:
         spent = Spending((RunCost("a", dataclasses.replace(TERMS, clear=True), 3),))
         other = state(facts={"other_runs": spent}).other_runs
         assert other is not None and other["eps"] is other["mu"] is None
-        assert "1 of them without a finite epsilon" in other["text"]
+        assert "1 without a finite epsilon, so no total is finite" in other["text"]
+
+    def test_promises_for_windows_say_nothing_about_clients(self) -> None:
+        window = dataclasses.replace(TERMS, unit="window", where="client")
+        other = state(facts={"other_runs": Spending((RunCost("a", window, 3),))}).other_runs
+        assert other is not None and other["eps"] is None
+        assert "bounds nothing for one client" in other["text"]
 
     def test_no_other_run(self) -> None:
         assert state(facts={"other_runs": Spending(())}).other_runs is None
@@ -95,6 +101,7 @@ class TestClients:
         assert seen["participations"] == {"min": 10, "q1": 20, "median": 30, "q3": 40, "max": 40}
         assert seen["eps"]["median"] == pytest.approx(gaussian(said.z, 30))
         assert seen["by_client"]["1"] == 20
+        assert seen["text"] == "5 clients took part in 10 to 40 releases, median 30"
 
     def test_secret_draws_stay_secret(self) -> None:
         said = state(plan=POISSON, facts={"participations": {0: 40}})
