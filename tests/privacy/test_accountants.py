@@ -16,7 +16,7 @@ from scipy import integrate, stats
 
 from fedaffect.errors import UsageError
 from fedaffect.privacy.accountants import accountant, closed_form, pld, rdp
-from fedaffect.privacy.base import Event
+from fedaffect.privacy.base import Event, Method
 
 
 def hockey_stick(eps: float, mu: float) -> float:
@@ -121,6 +121,14 @@ def test_spreading_an_l1_move_over_coordinates_tells_no_more(split: float, eps: 
     spread = np.maximum(here - math.exp(eps) * there, 0).sum() * step**2
     together = np.maximum(density(1.0) - math.exp(eps) * density(0), 0).sum() * step
     assert 0 < spread < together * (1 - 1e-3)
+
+
+@pytest.mark.parametrize("method", ["tight", "rdp"])
+def test_a_person_in_three_clients_needs_three_times_the_noise(method: Method) -> None:
+    one = Event("gaussian", 1.0, 1.0, 40)
+    counting = accountant(method, one)
+    three = counting.scale(replace(one, group=3), 5.0, 1e-5)
+    assert three == pytest.approx(3 * counting.scale(one, 5.0, 1e-5), rel=2e-4)
 
 
 def test_unreachable_budgets_name_the_nearest() -> None:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from fedaffect.privacy.accountants import Method, accountant, rdp
+from fedaffect.privacy.accountants import accountant, rdp
 from fedaffect.privacy.accountants.search import most_releases
-from fedaffect.privacy.base import Event
+from fedaffect.privacy.base import Event, Method
 
 RATES = st.one_of(st.just(1.0), st.floats(-2, -0.01).map(lambda power: 10**power))
 EVENTS = st.builds(Event, st.just("gaussian"), st.floats(0.5, 20), RATES, st.integers(1, 400))
