@@ -82,7 +82,7 @@ def test_optimal_allocation(row: dict[str, Any]) -> None:
         assert energy(made[allocation].groups) == pytest.approx(row[field], rel=1e-9)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(parts=PARTS, ratios=st.lists(SIZES, min_size=5, max_size=5), scale=SIZES)
 @pytest.mark.parametrize("noise", ["gaussian", "laplace"])
 def test_no_allocation_needs_less_energy_than_the_optimal_one(

@@ -24,12 +24,13 @@ from fedaffect.privacy.spec import AdaptiveClip, ClipSpec
 from tests.privacy.dp_audit import at_least, at_most, eps_lower_bound, mu_estimate
 from tests.privacy.mechanism_cases import VECTORS, calibrated, planned
 
-DRAWS = 200_000
+DRAWS = 100_000
 DELTA = 0.02  # large, so that an attack can come near the promise
 CERTAIN = 0.999
 ONCE = planned(releases=1)
 KEY = SecretNoiseKey(bytes(range(32)))
-WIDE = Layout(("a", "b"), ((DRAWS,), (DRAWS,)), {"first": ("a",), "second": ("b",)})
+WIDE = Layout(("a",), ((DRAWS,),), {"first": ("a",)})
+TWO = Layout(("a", "b"), ((DRAWS,), (DRAWS,)), {"first": ("a",), "second": ("b",)})
 ONE = Layout(("a",), ((1,),), {"first": ("a",)})
 CLIPS = {"first": 2.0, "second": 0.5}
 PLACES = [("server", "zero_out"), ("server", "replace_one")]
@@ -37,8 +38,9 @@ PLACES += [("client", "zero_out"), ("client", "replace_one")]
 SPLITS = [{}, {"per_block": CLIPS}]
 
 
-def audited(name: str, where: str, adjacency: str, layout: Layout = WIDE, **options: Any) -> Any:
+def audited(name: str, where: str, adjacency: str, **options: Any) -> Any:
     clip = ClipSpec(1.5, per_block=options.pop("per_block", {}))
+    layout = options.pop("layout", TWO if clip.per_block else WIDE)
     budget = {"delta": DELTA, "eps": 3.0} | options
     return calibrated(name, ONCE, layout, clip, where=where, adjacency=adjacency, **budget)
 
@@ -68,31 +70,29 @@ def noises(mechanism: Any, release: int) -> list[np.ndarray]:
     """Return many draws of the noise of each group."""
     silent = clipped_sum(np.zeros((1, len(mechanism.blocks.released))), mechanism)
     noisy = mechanism.add_noise(silent, KEY, release).total
-    if len(mechanism.groups) == 1:
-        return [noisy[:DRAWS]]
     return [noisy[mechanism.blocks.place(group.blocks[0])] for group in mechanism.groups]
 
 
-def counts(mechanism: Any, level: float = 0.0) -> tuple[int, int]:
-    """Return how often the attacker says "in" with the client and without, of ``DRAWS`` each.
+def evidence(mechanism: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return what speaks for the client, in ``DRAWS`` releases with it and without.
 
-    Args:
-        mechanism: As it runs; the attacker knows its noise.
-        level: Gaussian noise: log-likelihood ratio from which the attacker says "in".
+    Gaussian noise: the log-likelihood ratio. Laplace noise: how far the release is beyond the
+    client's contribution, where the ratio is largest.
     """
-    shifts, said = moves(mechanism), []
+    shifts, found = moves(mechanism), []
     for present, release in ((1.0, 1), (0.0, 2)):
         seen = [n + present * s for n, s in zip(noises(mechanism, release), shifts, strict=True)]
-        if mechanism.noise == "laplace":  # beyond the shift, where the ratio is largest
-            votes = np.all([x >= s for x, s in zip(seen, shifts, strict=True)], axis=0)
+        parts = zip(seen, shifts, mechanism.groups, strict=True)
+        if mechanism.noise == "laplace":
+            found.append(np.min([x - s for x, s, _ in parts], axis=0))
         else:
-            evidence = [
-                (x * s - s * s / 2) / g.noise**2
-                for x, s, g in zip(seen, shifts, mechanism.groups, strict=True)
-            ]
-            votes = np.sum(evidence, axis=0) >= level
-        said.append(int(votes.sum()))
-    return said[0], said[1]
+            found.append(np.sum([(x * s - s * s / 2) / g.noise**2 for x, s, g in parts], axis=0))
+    return found[0], found[1]
+
+
+def counts(seen: tuple[np.ndarray, np.ndarray], level: float = 0.0) -> tuple[int, int]:
+    """Return how often the attacker says "in" with the client and without."""
+    return int((seen[0] >= level).sum()), int((seen[1] >= level).sum())
 
 
 @pytest.mark.parametrize("row", VECTORS["clopper_pearson_eps"], ids=lambda r: f"{r['TP']}")
@@ -104,8 +104,10 @@ def test_bounds_of_the_audit(row: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("split", SPLITS, ids=["together", "per block"])
-@pytest.mark.parametrize(("where", "adjacency"), PLACES)
-@pytest.mark.parametrize("name", ["gaussian", "moments"])
+@pytest.mark.parametrize(
+    ("name", "where", "adjacency"),
+    [*[("gaussian", *place) for place in PLACES], ("moments", *PLACES[0])],
+)
 def test_gaussian_noise(name: str, where: str, adjacency: str, split: dict[str, Any]) -> None:
     ready = audited(name, where, adjacency, allocation="optimal" if split else "uniform", **split)
     promise = promise_of(ready, ONCE)
@@ -114,13 +116,14 @@ def test_gaussian_noise(name: str, where: str, adjacency: str, split: dict[str, 
     assert exact <= promise.eps
 
     def attack(running: Any) -> tuple[float, float]:
-        tp, fp = counts(running, level=exact)
+        seen = evidence(running)
+        tp, fp = counts(seen, level=exact)
         bound = eps_lower_bound(tp, DRAWS, fp, DRAWS, DELTA, CERTAIN)
-        tp, fp = counts(running)
+        tp, fp = counts(seen)
         return bound, mu_estimate(tp, DRAWS, fp, DRAWS)
 
     bound, mu = attack(ready)
-    assert 0.85 * exact < bound <= exact
+    assert 0.8 * exact < bound <= exact
     assert mu == pytest.approx(1 / ready.scale, rel=0.03)
     assert attack(louder(ready, 2 / 3))[0] > promise.eps
     for factor in (2 / 3, 3 / 2):
@@ -134,7 +137,7 @@ def test_laplace_noise(where: str, adjacency: str, split: dict[str, Any]) -> Non
     pure = 1 / ready.scale
 
     def attack(running: Any) -> float:
-        tp, fp = counts(running)
+        tp, fp = counts(evidence(running))
         return eps_lower_bound(tp, DRAWS, fp, DRAWS, 0.0, CERTAIN)
 
     assert 0.9 * pure < attack(ready) <= pure
@@ -142,7 +145,7 @@ def test_laplace_noise(where: str, adjacency: str, split: dict[str, Any]) -> Non
     assert attack(louder(ready, 3 / 2)) < 0.75 * pure
 
 
-@pytest.mark.parametrize("draws", [1000, pytest.param(40_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("draws", [500, pytest.param(40_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("adjacency", ["zero_out", "replace_one"])
 def test_sum_and_count_of_an_adaptive_clip(adjacency: str, draws: int) -> None:
     both = adjacency == "replace_one"
@@ -156,8 +159,8 @@ def test_sum_and_count_of_an_adaptive_clip(adjacency: str, draws: int) -> None:
         said = 0
         for release in range(first, first + draws):
             noisy = running.add_noise(total, KEY, release)
-            vote = noisy.total[0] * 1.5 / sigma**2 + noisy.within * 0.5 / ready.count_noise**2
-            said += vote >= (0 if both else mu**2 / 2)
+            vote = noisy.total[0] * 1.5 / sigma**2 + noisy.within * 0.5 / running.count_noise**2
+            said += vote >= (0 if both else 1 / (2 * running.scale**2))
         return said
 
     def attack(running: Any) -> tuple[int, int]:
@@ -182,10 +185,7 @@ def test_the_papers_claim_is_refuted_and_its_true_value_is_not() -> None:
     asked = {"eps": None, "delta": 1e-5, "adjacency": "replace_one", "where": "client"}
     ready = calibrated("paper-gaussian1", ONCE, WIDE, clip, eps_per_round=1.0, **asked)
     claim = ready.paper_claim(ONCE)
-    (shift,) = moves(ready)
-    tp, fp = (
-        int((noises(ready, r)[0] + p * shift >= shift / 2).sum()) for p, r in ((1, 1), (0, 2))
-    )
+    tp, fp = counts(evidence(ready))
     bound = eps_lower_bound(tp, DRAWS, fp, DRAWS, claim.delta, CERTAIN)
     assert claim.eps_per_round == 1.0 and bound > 9
     assert bound <= claim.true_eps_per_round
@@ -193,7 +193,7 @@ def test_the_papers_claim_is_refuted_and_its_true_value_is_not() -> None:
 
 def test_releases_one_after_the_other_have_noise_of_their_own() -> None:
     # As above, but by 2000 releases of one parameter: draws must be new in every one.
-    ready = audited("gaussian", "server", "zero_out", ONE)
+    ready = audited("gaussian", "server", "zero_out", layout=ONE)
     total = clipped_sum(np.array([[9.0]]), ready)
     seen = np.array([ready.add_noise(total, KEY, r).total[0] for r in range(2000)])
     noise = (seen - 1.5) / ready.groups[0].noise
