@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from fedaffect.record import RoundRecord
 from fedaffect.run_lock import LOCK_NAME
 
 MANIFEST_NAME = "manifest.json"
+_LEFTOVER = re.compile(r"\.lock|\.probe|\.[\w.-]+\.[0-9a-f]{8}\.tmp", re.ASCII)
 ADJECTIVES = """
     amber brisk calm clear deep eager early even fair fresh gentle glad grand keen kind late light
     lively mellow mild neat open plain prime quick quiet ready rich sharp silver slow smooth soft
@@ -50,7 +52,7 @@ def prepare(out: Path | None, run_id: str) -> Path:
     try:
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
             raise StorageError("E801", f"--out {folder} is not a folder", do="give a new folder")
-        if folder.is_dir() and any(path.name != LOCK_NAME for path in folder.iterdir()):
+        if folder.is_dir() and not all(_LEFTOVER.fullmatch(p.name) for p in folder.iterdir()):
             raise StorageError(
                 "E801", f"--out {folder} exists and is not empty", do="give a new folder"
             )
@@ -116,9 +118,10 @@ def cut_rounds(folder: Path, count: int) -> list[RoundRecord]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what writes that were cut short have left in a run folder."""
-    for path in folder.rglob(".*.tmp"):
-        path.unlink(missing_ok=True)
+    """Remove what a killed process left in a run folder: halves of files, never a whole one."""
+    for path in folder.rglob(".*"):
+        if _LEFTOVER.fullmatch(path.name) and path.name != LOCK_NAME:
+            path.unlink(missing_ok=True)
 
 
 def save_model(

@@ -81,7 +81,9 @@ def simulate(
     folder = resume if resume is not None else run_folder.prepare(config.run.out, run_id)
     with RunLock(folder):
         start = Start(run_id, folder)
-        if resume is not None:
+        if resume is None:
+            run_folder.remove_leftovers(folder)
+        else:
             start = resuming.go_on(folder, planned.config, heard.stage)
         if start.finished:
             heard.stage(f"nothing to do: the run in {folder} is finished")
