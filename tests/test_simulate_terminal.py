@@ -87,8 +87,8 @@ class TestOutput:
             assert f"{estimate.chance:.1%}" in row
 
     def test_one_row_a_round(self, private: Said) -> None:
-        table = private.out.partition("\n round ")[2].splitlines()[1:3]
-        assert [row.split()[:2] for row in table] == [["1", "4/4"], ["2", "4/4"]]
+        _, first, second, *_ = private.out.partition("\n round ")[2].splitlines()
+        assert [row.split()[:2] for row in (first, second)] == [["1", "4/4"], ["2", "4/4"]]
 
     def test_no_colour_and_no_control_characters_away_from_a_terminal(self, private: Said) -> None:
         assert "\x1b" not in private.out
@@ -163,10 +163,8 @@ class TestOutput:
         said = call(*SPOKEN, *DP, "--clip", "adaptive", "--out", tmp_path / "run")
         table = said.out.partition("\n round ")[2].splitlines()
         assert table[0].split()[-2:] == ["clip", "time"]
-        rounds = load_record(tmp_path / "run").rounds
-        assert [float(row.split()[-2]) for row in table[1:3]] == [
-            pytest.approx(r.clip[0], rel=1e-2) for r in rounds
-        ]
+        clips = [r.clip[0] for r in load_record(tmp_path / "run").rounds]
+        assert [float(row.split()[-2]) for row in table[1:3]] == pytest.approx(clips, rel=1e-2)
         assert " clip " not in private.out.partition("\n round ")[2].splitlines()[0]
 
     def test_what_was_spent_before_is_said_before_round_1(

@@ -62,7 +62,7 @@ def learning_curves(record: RunRecord) -> Drawing | None:
         (
             str(r.fold),
             str(r.round),
-            "secret" if r.clients is None else f"{r.clients}/{r.clients_planned}",
+            _clients(r),
             number(r.loss),
             percent(r.stress_balanced_accuracy),
             percent(r.stress_macro_f1),
@@ -73,6 +73,12 @@ def learning_curves(record: RunRecord) -> Drawing | None:
         for r in record.rounds
     )
     return Drawing("curves", title, about, svg, columns, rows)
+
+
+def _clients(r: RoundRecord) -> str:
+    if r.clients is None:
+        return "secret"
+    return f"{r.clients}/{r.clients_planned}" + (" (abandoned)" if r.abandoned else "")
 
 
 def _curve(

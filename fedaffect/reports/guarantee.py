@@ -24,7 +24,7 @@ COVERED = {
     "clear": "NO: released in the clear",
 }
 _ROLES = (
-    ("Server (aggregator)", "every client's update, before any noise"),
+    ("Server (aggregator)", "every client's update"),
     ("Other clients", "the global model of every round"),
     ("Recipient of the model", "the final global model"),
     ("Outsider", "nothing, unless a model or this report is handed on"),
@@ -124,8 +124,10 @@ def threat_rows(privacy: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return who sees what and what stands between them and the training data."""
     formal = status(privacy) == "FORMAL"
     server = "nothing: it is trusted" + (", also to add the noise" if formal else "")
-    if text_of(privacy.get("where"), "") == "client":
-        server = "noise that each client adds before it sends"
+    if text_of(privacy.get("where"), "") == "client" and formal:
+        server = "noise that each client adds before it sends: the guarantee below"
+    elif text_of(privacy.get("where"), "") == "client":
+        server = "nothing formal"
     guarded = "the guarantee below" if formal else "nothing formal"
     shields = (server, guarded, guarded, guarded)
     return [
@@ -135,7 +137,12 @@ def threat_rows(privacy: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def person_sentence(record: RunRecord) -> str:
-    """Say what the client-level statement means for one person."""
+    """Say what the statement means for one person."""
+    if text_of(record.privacy.get("unit"), "") == "window":
+        return (
+            "The unit is one training window, not a person: a person has many windows, and "
+            "nothing is promised for a person as a whole."
+        )
     most = record.data.partition.clients_per_subject_max
     person = _mapping(record.privacy.get("person"))
     eps_person = _first(person, "eps", "eps_person")

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from fedaffect.record import Estimate, RunRecord
-from fedaffect.reports import figures, guarantee, tables, wording
+from fedaffect.reports import beside, figures, guarantee, tables, wording
 from fedaffect.reports.formats import accuracy, attacker, interval, percent, plural, with_chance
+from fedaffect.reports.spending import spending, spending_caption
 from fedaffect.toml_text import to_toml
 
 Row = TypeVar("Row")
@@ -68,6 +69,7 @@ def _context(record: RunRecord) -> dict[str, Any]:
         "tradeoff": figures.trade_off(record),
         "curves": figures.learning_curves(record),
         "attacks": figures.attacks_bars(record),
+        "spending": spending(record),
     }
     privacy = record.privacy
     attacks = wording.attack_rows(record)
@@ -99,6 +101,14 @@ def _context(record: RunRecord) -> dict[str, Any]:
         "guarantee_facts": tables.guarantee_facts(record),
         "observers": [tuple(row.values()) for row in guarantee.observer_rows(privacy)],
         "observer_caption": guarantee.observer_caption(privacy),
+        "spending_caption": spending_caption(record),
+        "paper": beside.paper_rows(privacy),
+        "paper_columns": beside.PAPER_COLUMNS,
+        "paper_caption": beside.paper_caption(privacy),
+        "paper_note": beside.paper_note(privacy),
+        "client_columns": beside.CLIENT_COLUMNS,
+        "client_shares": beside.client_rows(privacy),
+        "beside": beside.notes(privacy),
         "block_columns": block_columns,
         "blocks": [tuple(row.values())[: len(block_columns)] for row in blocks],
         "assumptions": guarantee.lines(privacy.get("assumptions")),

@@ -11,6 +11,7 @@ from fedaffect.reports.formats import count, delta, duration, epsilon, number, p
 from fedaffect.reports.wording import NORMALISATION
 
 Facts = list[tuple[str, str]]
+_CAN_LEARN = {True: "yes", False: "not expected", None: "cannot be said"}
 BLOCK_COLUMNS = (
     "Block", "Parameters", "Policy", "Clip norm", "Noise sd", "Covered", "On its own",
 )  # fmt: skip
@@ -29,14 +30,41 @@ def guarantee_facts(record: RunRecord) -> Facts:
         ("Noise is added at", "where"),
         ("Horizon", "horizon"),
         ("Sampling", "sampling"),
+        ("Most releases of one client", "participation_cap"),
+        ("Clip", "clip"),
+        ("Ended early", "stopped"),
         ("Accountant", "accountant"),
         ("Noise key", "noise_key_kind"),
     ):
         if privacy.get(key) not in (None, "", [], {}):
             rows.append((title, _fact(privacy, key)))
+    if formal and privacy.get("eps_per_round") is not None:
+        rows += [("One round alone", _alone(privacy, "eps_per_round", "one round"))]
+        rows += [("Sum over rounds", _alone(privacy, "eps_basic", "run, basic composition"))]
+    if formal and isinstance(privacy.get("group"), Mapping):
+        rows.append(("One second of signal", guarantee.text_of(privacy["group"].get("text"), "")))
     if formal and privacy.get("mu") is not None:
         rows.append(("Gaussian privacy parameter μ", number(privacy["mu"])))
     return rows
+
+
+def _alone(privacy: Mapping[str, Any], key: str, horizon: str) -> str:
+    scope = guarantee.scope({**privacy, "horizon": horizon, "releases_planned": None})
+    return f"(ε = {epsilon(privacy.get(key))}, δ = {delta(privacy.get('delta'))}), {scope}"
+
+
+def _clip(clip: Mapping[str, Any]) -> str:
+    """Write what is bounded, and by how much."""
+    bounds = guarantee.text_of(clip.get("bounds"), "not stated")
+    norm, target = (guarantee.text_of(clip.get(k), "not stated") for k in ("norm", "target"))
+    said = f"{norm} norm of the {target} at most {bounds}"
+    adaptive = clip.get("adaptive")
+    if isinstance(adaptive, Mapping):
+        said += (
+            f" at the start; it follows the quantile {number(adaptive.get('quantile'))} of the "
+            f"clients' norms, from a count with noise sd {number(adaptive.get('count_noise'))}"
+        )
+    return said
 
 
 def _fact(privacy: Mapping[str, Any], key: str) -> str:
@@ -53,6 +81,8 @@ def _fact(privacy: Mapping[str, Any], key: str) -> str:
                 f"{pair}, {guarantee.scope({**privacy, 'accountant': None})}"
             )
         return named or "not stated"
+    if key == "clip" and isinstance(value, Mapping):
+        return _clip(value)
     if key == "sampling" and isinstance(value, Mapping) and value.get("text"):
         return str(value["text"])
     return guarantee.text_of(value, "not stated")
@@ -62,6 +92,10 @@ def forecast_sentence(forecast: Forecast) -> str:
     """Say whether such a run can learn, as it was known before it started."""
     if forecast.noise_multiplier is None:
         return "No noise is added, so nothing stands in the way of learning, or of leaking."
+    if forecast.can_learn is None:
+        return (
+            "Noise is drawn in many local steps and averages out: only a run tells what is learnt."
+        )
     if forecast.can_learn:
         return "With this noise the run can learn: the signal is at least as long as the noise."
     return (
@@ -78,7 +112,7 @@ def forecast_facts(forecast: Forecast) -> Facts:
         ("Clients per round", number(forecast.clients_per_round)),
         ("Break-even clients per round", _or_none(_ceil(forecast.break_even_clients))),
         ("Noise to signal", _or_none(forecast.noise_to_signal)),
-        ("Can learn", "yes" if forecast.can_learn else "not expected"),
+        ("Can learn", _CAN_LEARN[forecast.can_learn]),
     ]
 
 

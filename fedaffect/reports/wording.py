@@ -31,8 +31,8 @@ OVERLAP = (
 )
 
 GLOSSARY = (
-    ("Adjacency", "Which two data sets the guarantee compares; zero_out: one client's update is "
-     "replaced by zeros."),
+    ("Adjacency", "Which two data sets the guarantee compares; zero_out: what one unit adds is "
+     "replaced by zeros; replace_one: by what any other unit might add."),
     ("Balanced accuracy", "Mean of the accuracies on stress and on no stress; guessing gives "
      "50 %."),
     ("Block", "A named part of the model, such as the shared layers or one task's head."),
@@ -55,7 +55,8 @@ GLOSSARY = (
     ("Own head", "The identity classifier that was trained inside the model; its accuracy is not "
      "a privacy metric."),
     ("Partition", "How windows were dealt out to clients."),
-    ("Unit", "What the guarantee protects as a whole: here a client, with all its windows."),
+    ("Unit", "What the guarantee protects as a whole: a client with all its windows, or one "
+     "training window, which is not a person."),
 )  # fmt: skip
 
 
@@ -243,6 +244,9 @@ def limits(record: RunRecord) -> list[str]:
             "With fewer than ten people a bootstrap interval is itself uncertain, and often too "
             "narrow."
         )
+    lost = [r for r in record.rounds if r.abandoned]
+    if lost:
+        lines.append(f"{plural(len(lost), 'round')} had too few replies: nothing was released.")
     short = [r for r in record.rounds if (r.clients or 0) < (r.clients_planned or 0)]
     if short:
         lines.append(f"{plural(len(short), 'round')} ended with fewer clients than planned.")

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from report_sample import FORMAL, NO_DP, PARTIAL, sample
 
-from fedaffect.reports import guarantee, tables
+from fedaffect.reports import beside, guarantee, tables
+from fedaffect.reports.spending import spending
 
 NO_EPS = "The released models have no finite ε."
 
@@ -86,7 +87,12 @@ anything = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from([*FORMAL, "mystery", "conditional"]), anything))
+NEWER = ("composition", "per_client", "paper_claim", "true_value_of_paper_claim", "other_runs")
+KEYS = [*FORMAL, *NEWER, "group", "clip", "eps_per_round", "budget", "conditional"]
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(st.sampled_from(KEYS), anything))
 def test_any_statement_can_be_laid_out_and_none_is_improved(privacy):
     record = sample(rounds=1, privacy=NO_DP).model_copy(update={"privacy": privacy})
     tables.guarantee_facts(record)
@@ -94,6 +100,11 @@ def test_any_statement_can_be_laid_out_and_none_is_improved(privacy):
     guarantee.observer_caption(privacy)
     guarantee.threat_rows(privacy)
     guarantee.person_sentence(record)
+    for rows in (beside.paper_rows, beside.client_rows, beside.notes):
+        rows(privacy)
+    beside.paper_note(privacy)
+    drawing = spending(record)
+    assert drawing is None or privacy["status"] == "FORMAL"
     names = {row["name"] for row in guarantee.block_rows(record)}
     assert set(record.model.blocks) <= names
     for key in ("assumptions", "not_covered", "warnings", "details"):
