@@ -11,7 +11,6 @@ import pytest
 from command_line import call
 from killed_runs import AT_CLIENTS, CENTRAL, Site
 
-
 PLACES = {"server": (CENTRAL, "noise.drawn"), "client": (AT_CLIENTS, "round.done")}
 
 
