@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Differential privacy: what a budget means, before anything is trained.",
+    help="What a privacy budget means, before anything is trained.",
 )
 
 COUNTED: dict[str, tuple[Noise, Method]] = {  # kind of noise, and how it is accounted

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 import numpy as np
 
-from fedaffect.params import Layout
 from fedaffect.privacy.spec import Adjacency, PrivacySpec
 
 if TYPE_CHECKING:
+    from fedaffect.params import Layout
     from fedaffect.privacy.blocks import BlockPlan
     from fedaffect.privacy.groups import NoiseGroup
 
