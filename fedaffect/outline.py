@@ -88,6 +88,10 @@ def outline(config: RunConfig) -> Outline:
     mechanism = mechanism_of(spec, registry.resolve("dp", spec.mechanism))
     calibrated = mechanism.calibrate(plan, factory.layout)
     _refuse_kept_tested_layers(factory.layout, calibrated)
+    if calibrated.noise_at == "steps":
+        from fedaffect.privacy.mechanisms.per_sample import supports
+
+        supports(factory.build(), calibrated.blocks.frozen)
     return Outline(
         config=config,
         dataset=dataset,

@@ -93,7 +93,8 @@ class Ledger:
         """Write down, for good, that releases of ``run`` are about to be paid for: all or none.
 
         Call it before noise is drawn. The same release of the same inputs by the same party is
-        free: it repeats the same noise. The same release of other inputs is charged once more.
+        free: it repeats the same noise. The same release of other inputs is charged once more;
+        where draws amplify it is refused, since its draws would not be independent of the first.
 
         Args:
             run: Id of the run.
@@ -101,8 +102,8 @@ class Ledger:
             limit: Number of releases that the budget of the run affords a party.
 
         Raises:
-            PrivacyError: E401 a party would exceed its limit, or the terms are not those of the
-                run; E402 the chain is broken; E404 the file cannot be written.
+            PrivacyError: E401 a party would exceed its limit, an amplified release has other
+                inputs than before, or the terms are not those of the run; E402 the chain is broken; E404 the file cannot be written.
         """
         fail_here("ledger.before_charge")
         with self._file.locked():
@@ -114,6 +115,13 @@ class Ledger:
             lines = self._terms_line(run, [c.terms for c in charges])
             spent = {charge.party: len(self._charged(run, charge.party)) for charge in charges}
             for (party, release), charge in fresh.items():
+                if charge.terms.rate < 1 and self._was_charged(run, party, release[0]):
+                    raise PrivacyError(
+                        "E401",
+                        f"release {release[0]} of {run}, {party}, was charged for other inputs: "
+                        "the same secret draws a second time amplify nothing",
+                        do="keep the last model, or start a new run",
+                    )
                 if spent[party] >= limit:
                     raise PrivacyError(
                         "E401",
@@ -207,6 +215,9 @@ class Ledger:
 
     def _charged(self, run: str, party: str) -> dict[Release, tuple[int, ...] | None]:
         return self._accounts[run].charged.get(party, {}) if run in self._accounts else {}
+
+    def _was_charged(self, run: str, party: str, number: int) -> bool:
+        return any(release[0] == number for release in self._charged(run, party))
 
     def _terms_line(self, run: str, terms: list[Terms]) -> list[dict[str, Any]]:
         """Return the line that states the terms of a run, where there is none yet."""

@@ -235,3 +235,16 @@ def test_test_noise_has_no_ledger(tmp_path: Path) -> None:
 def test_a_fingerprint_is_a_file_name(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="cannot name"):
         Ledger.open(tmp_path, name, KEY)
+
+
+def test_an_amplified_release_is_never_made_of_other_inputs(tmp_path: Path) -> None:
+    sampled = replace(TERMS, rate=0.25)
+    with opened(tmp_path) as ledger:
+        first = of(1, b"sum", clients=None, terms=sampled)
+        ledger.charge("run-a", [first], 3)
+        ledger.charge("run-a", [first], 3)  # the same release again is free
+        with pytest.raises(PrivacyError, match="charged for other inputs") as caught:
+            ledger.charge("run-a", [of(1, b"other", clients=None, terms=sampled)], 3)
+        assert caught.value.code == "E401" and ledger.spent("run-a") == 1
+        ledger.charge("run-a", [of(2, b"other", clients=None, terms=sampled)], 3)
+        assert ledger.spent("run-a") == 2
