@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 from command_line import call, refused
 from interrupted import GAUSSIAN, begun, model_of, run_tiny
-from killed_runs import Site
+from killed_runs import CENTRAL, Site
 from tiny import tiny
 
 import fedaffect
@@ -107,6 +109,24 @@ class TestSettings:
     def test_a_run_without_its_name_is_refused(self, site: Site) -> None:
         (site.folder / "run.json").unlink()
         refusal("E805", site)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_run_that_is_ended_says_how_to_go_on(number: int, code: int, tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    process = site.start(*CENTRAL, "--rounds", "200", "--out", str(site.folder))
+    deadline = time.monotonic() + 60
+    while site.released < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert process.pid is not None
+    os.kill(process.pid, number)
+    process.join(60)
+    assert process.exitcode == code, site.said
+    assert f"go on with:  fedaffect simulate --resume {site.folder}\n" in site.said
+    done = site.released
+    assert 2 <= done < 200
+    assert site.resume(failpoint="round.done:2") == -signal.SIGKILL
+    assert site.released > done
 
 
 class TestFolder:
