@@ -82,10 +82,15 @@ class DPConfig(Section):
             return "adaptive"
         return require.number("--clip", value, above=0, at_most=1e6)
 
-    @field_validator("clip_start", "clip_rate", mode="before")
+    @field_validator("clip_start", mode="before")
     @classmethod
-    def _positive(cls, value: object, info: Any) -> float:
-        return require.number(f"dp.{info.field_name}", value, above=0, at_most=1e6)
+    def _clip_start(cls, value: object) -> float:
+        return require.number("dp.clip_start", value, above=0, at_most=1e6)
+
+    @field_validator("clip_rate", mode="before")
+    @classmethod
+    def _clip_rate(cls, value: object) -> float:
+        return require.number("dp.clip_rate", value, above=0, at_most=10)
 
     @field_validator("clip_quantile", mode="before")
     @classmethod

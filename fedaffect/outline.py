@@ -254,6 +254,13 @@ def _release_plan(config: RunConfig, folds: int) -> ReleasePlan:
             "independent, so they amplify nothing",
             do="--sampler fixed, or drop the cap",
         )
+    if config.dp.participation_cap is not None and sampler == "full":
+        raise UsageError(
+            "E235",
+            "dp.participation_cap does not go with --fraction 1: everyone takes part in every "
+            "round",
+            do="give a --fraction below 1, fewer --rounds, or drop the cap",
+        )
     one_each = config.data.partition == "subject"
     cap = config.dp.participation_cap
     return ReleasePlan(

@@ -32,16 +32,17 @@ STRATEGIES = {
     "fedavg": "fedaffect.strategies.fedavg:FedAvg",
     "fedprox": "fedaffect.strategies.fedprox:FedProx",
 }
+_NOISE = "fedaffect.privacy.mechanisms"
 MECHANISMS = {
-    "gaussian": "fedaffect.privacy.mechanisms.gaussian:Gaussian",
-    "laplace": "fedaffect.privacy.mechanisms.laplace:Laplace",
-    "moments": "fedaffect.privacy.mechanisms.moments:Moments",
-    "none": "fedaffect.privacy.mechanisms.none:NoMechanism",
-    "paper-gaussian1": "fedaffect.privacy.mechanisms.paper_gaussian1:PaperGaussian1",
-    "paper-gaussian1-as-printed": "fedaffect.privacy.mechanisms.paper_gaussian1_as_printed:PaperGaussian1AsPrinted",
-    "paper-gaussian2": "fedaffect.privacy.mechanisms.paper_gaussian2:PaperGaussian2",
-    "paper-laplace": "fedaffect.privacy.mechanisms.paper_laplace:PaperLaplace",
-    "paper-noise": "fedaffect.privacy.mechanisms.paper_noise:PaperNoise",
+    "gaussian": f"{_NOISE}.gaussian:Gaussian",
+    "laplace": f"{_NOISE}.laplace:Laplace",
+    "moments": f"{_NOISE}.moments:Moments",
+    "none": f"{_NOISE}.none:NoMechanism",
+    "paper-gaussian1": f"{_NOISE}.paper_gaussian1:PaperGaussian1",
+    "paper-gaussian1-as-printed": f"{_NOISE}.paper_gaussian1_as_printed:PaperGaussian1AsPrinted",
+    "paper-gaussian2": f"{_NOISE}.paper_gaussian2:PaperGaussian2",
+    "paper-laplace": f"{_NOISE}.paper_laplace:PaperLaplace",
+    "paper-noise": f"{_NOISE}.paper_noise:PaperNoise",
 }
 ATTACKS = {
     "knn": "fedaffect.privacy.attacks.identity:KNearestNeighbours",

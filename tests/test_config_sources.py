@@ -189,7 +189,12 @@ class TestEnvironmentAndOverrides:
         assert caught.value.do
 
     def test_an_override_is_toml_or_else_text(self) -> None:
-        texts = ("data.eval=loso", 'data.partition="iid"', "run.reference=false", " federation.lr = 2 ")
+        texts = (
+            "data.eval=loso",
+            'data.partition="iid"',
+            "run.reference=false",
+            " federation.lr = 2 ",
+        )
         config, _ = resolve({}, texts, None, {})
         assert (config.data.eval, config.data.partition) == ("loso", "iid")
         assert (config.run.reference, config.federation.lr) == (False, 2.0)

@@ -213,7 +213,7 @@ class Mechanism(Protocol):
         """Return the sum with noise on the noised blocks."""
 
     def inputs_digest(self, total: ClippedSum) -> bytes:
-        """Return SHA-256 of the sum and of all that shapes its noise. Never store it bare."""
+        """Return a digest of the sum and of all that shapes its noise. Never store it bare."""
 
     def after(self, noisy: ClippedSum, planned: float) -> Self:
         """Return the mechanism of the next round; ``planned`` is the expected count n."""

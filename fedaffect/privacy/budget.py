@@ -27,8 +27,9 @@ def budget_of(spec: PrivacySpec, plan: ReleasePlan) -> Budget:
         UsageError: E224 delta is not in (0, 1 / N); E226 there is neither an eps above 0 nor a
             noise level.
     """
+    eps = 1.0 if spec.eps is None else spec.eps
     noise_given = not (spec.z is spec.sigma is spec.eps_per_round is None)
-    if (spec.eps is None and not noise_given) or not 0 < (spec.eps or 1.0) < float("inf"):
+    if (spec.eps is None and not noise_given) or not 0 < eps < float("inf"):
         raise UsageError(
             "E226", f"--dp {spec.mechanism} needs a finite --eps above 0, got {spec.eps}"
         )

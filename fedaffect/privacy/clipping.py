@@ -6,6 +6,7 @@ the sensitivity of the sum is the clip norm C itself; ``replace_one``: by any ot
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,10 +18,16 @@ if TYPE_CHECKING:
     from fedaffect.privacy.mechanisms.noised import NoisedSum
 
 SLACK = 1e-6  # relative rounding that the check after clipping allows
+SQUARES = (1e-250, 1e250)  # within them a sum of squares has lost nothing to the float format
 
 
 def vector_norm(values: np.ndarray, norm: Norm) -> float:
     """Return the l1, l2 or linf norm of ``values`` (d,), without overflow of squares."""
+    if norm == "l2":
+        with np.errstate(over="ignore", under="ignore"):
+            squares = float(np.dot(values, values))
+        if SQUARES[0] < squares < SQUARES[1]:
+            return math.sqrt(squares)
     largest = float(np.max(np.abs(values), initial=0.0))
     if largest == 0.0 or norm == "linf":
         return largest
@@ -41,10 +48,12 @@ def clip(values: np.ndarray, bound: float, norm: Norm) -> np.ndarray:
     """
     values = finite(values)
     if norm == "linf":
-        values = np.clip(values, -bound, bound)
-    elif vector_norm(values, norm) > bound:
-        unit = values / np.max(np.abs(values))
-        values = unit * (bound / vector_norm(unit, norm))
+        np.clip(values, -bound, bound, out=values)
+    elif (length := vector_norm(values, norm)) > bound:
+        if not math.isfinite(length):
+            values /= np.max(np.abs(values))
+            length = vector_norm(values, norm)
+        values *= bound / length
     if not vector_norm(values, norm) <= bound * (1 + SLACK):
         raise PrivacyError("E405", f"an update is longer than the clip norm {bound:g}")
     return values

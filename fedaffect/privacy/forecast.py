@@ -18,8 +18,8 @@ class Forecast:
 
     Args:
         z: Noise parameter / sensitivity of all groups of blocks jointly.
-        noise_sd: Largest noise parameter (Gaussian: standard deviation; Laplace: b) per coordinate
-            of the sum, of a contribution, or of a step.
+        noise_sd: Largest standard deviation of the noise per coordinate of the sum, of a
+            contribution, or of a step.
         n_break_even: Clients per round at which the noise on the average update is as long as
             the whole clipped signal; for unit ``window`` the same of one local step.
         n_break_even_of: The same for each noised block, as if it alone were released.
@@ -36,6 +36,12 @@ class Forecast:
     noise_to_signal: float
     can_learn: bool | None
     sentences: tuple[str, ...]
+
+
+def largest_sd(mechanism: Mechanism) -> float:
+    """Return the largest standard deviation of noise on a coordinate; 0 without noise."""
+    noise = max((group.noise for group in mechanism.groups), default=0.0)
+    return noise * math.sqrt(2) if getattr(mechanism, "noise", "") == "laplace" else noise
 
 
 def plan_forecast(mechanism: Mechanism, plan: ReleasePlan, layout: Layout) -> Forecast:
@@ -60,7 +66,7 @@ def plan_forecast(mechanism: Mechanism, plan: ReleasePlan, layout: Layout) -> Fo
     drowned = ratio > 1
     return Forecast(
         z=mechanism.scale,
-        noise_sd=max((group.noise for group in mechanism.groups), default=0.0),
+        noise_sd=largest_sd(mechanism),
         n_break_even=needed,
         n_break_even_of={
             block: _clients(

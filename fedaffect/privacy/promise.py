@@ -66,11 +66,6 @@ class Promise:
         return max(rdp.pure_epsilon(e) for e in self.events) if laplace else None
 
     @property
-    def eps_basic(self) -> float:
-        """Total eps by basic composition: the sum of the releases'."""
-        return self.dominant.releases * self.eps_per_round
-
-    @property
     def accountant(self) -> dict[str, Any]:
         """Who counted, and what a second accountant says."""
         other: Method = "tight" if self.method == "rdp" else "rdp"

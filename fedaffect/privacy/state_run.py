@@ -9,7 +9,7 @@ from fedaffect.errors import PrivacyError
 from fedaffect.params import Layout
 from fedaffect.privacy import beside, sentences, shares, wording
 from fedaffect.privacy.base import Mechanism, ReleasePlan
-from fedaffect.privacy.forecast import plan_forecast
+from fedaffect.privacy.forecast import largest_sd, plan_forecast
 from fedaffect.privacy.layers import block_lines, clip_of
 from fedaffect.privacy.observers import observer_lines
 from fedaffect.privacy.people import person_warnings
@@ -61,7 +61,7 @@ def make_statement(
         else [],
         observers=observer_lines(scope, promise, facts.fewest_replies or 1),
         z=mechanism.scale,
-        noise_sd=max((g.noise for g in mechanism.groups), default=0.0),
+        noise_sd=largest_sd(mechanism),
         clip=clip_of(mechanism),
         blocks=block_lines(mechanism, None if promise else made.shown),
         sampling={

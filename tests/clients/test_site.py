@@ -75,7 +75,8 @@ def test_the_same_round_again_repeats_the_release_at_no_cost() -> None:
     np.testing.assert_array_equal(first.updates, again.updates)
     assert charged() == {0: 1, 1: 1}
     other = ask(Site(side), server_round=2)
-    assert not np.isclose(first.updates, other.updates).any(axis=None) and charged() == {0: 2, 1: 2}
+    assert np.isclose(first.updates, other.updates).mean() < 1e-3
+    assert charged() == {0: 2, 1: 2}
 
 
 def test_a_client_refuses_a_round_past_its_budget() -> None:

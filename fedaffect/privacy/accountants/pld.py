@@ -38,7 +38,8 @@ def epsilon(event: Event, delta: float) -> float:
     finest = 1e-3 if event.group > 1 and event.rate < 1 else 5e-5  # a mixture is slow to make
     grid = min(max(math.sqrt(_PRECISION * size / event.releases), finest), 1e-2)
     with quiet():
-        return min(_epsilon(event, delta, grid), rdp.pure_epsilon(event))
+        tight = min(_epsilon(event, delta, grid), rdp.pure_epsilon(event))
+    return min(tight, rdp.epsilon(event, delta)) if event.noise == "laplace" else tight
 
 
 @lru_cache(maxsize=1024)

@@ -33,6 +33,8 @@ from fedaffect.privacy.clipping import clip, finite, vector_norm
 from fedaffect.privacy.groups import NoiseGroup, allocate, groups_of, joint_scale
 from fedaffect.privacy.spec import PrivacySpec
 
+Place = slice | np.ndarray
+
 
 @dataclass(frozen=True)
 class NoisedSum(ABC):
@@ -155,18 +157,19 @@ class NoisedSum(ABC):
         noisy = total.total.copy()  # (r,)
         for group in self.groups:
             for block in group.blocks:
-                at = self.blocks.place(block)
                 stream = key.stream(release=release, block=block, inputs=inputs)
-                noisy[at] += group.noise * self._draw(stream, len(at))
+                drawn = self._draw(stream, self.blocks.layout.block_sizes[block])
+                noisy[self._place_of[block]] += group.noise * drawn
         return replace(total, total=noisy)
 
     def inputs_digest(self, total: ClippedSum) -> bytes:
-        """Return SHA-256 of the sum and of all that shapes its noise. Never store it bare."""
+        """Return BLAKE2b-256 of the sum and of all that shapes its noise. Never store it bare."""
         sizes = [g.noise for g in self.groups]
         noise = f"{self.noise}|{self.scale!r}|{sizes!r}"
         clip = f"{total.bounds!r}|{total.norm}|{total.count}|{total.within}"
-        digest = hashlib.sha256(f"{noise}|{clip}|{self.blocks.digest}|".encode())
-        digest.update(np.ascontiguousarray(total.total, dtype="<f8").tobytes())
+        shape = f"{noise}|{clip}|{self.blocks.digest}|".encode()
+        digest = hashlib.blake2b(shape, digest_size=32)
+        digest.update(np.ascontiguousarray(total.total, dtype="<f8").data)
         return digest.digest()
 
     def after(self, noisy: ClippedSum, planned: float) -> Self:
@@ -214,12 +217,24 @@ class NoisedSum(ABC):
         return [vector_norm(values[at], self.norm) for at in self._places]
 
     @cached_property
-    def _places(self) -> list[np.ndarray]:
+    def _places(self) -> list[Place]:
+        """Where every group lies within the released coordinates."""
         return [
-            np.sort(np.concatenate([self.blocks.place(block) for block in group.blocks]))
+            _as_slice(np.sort(np.concatenate([self.blocks.place(b) for b in group.blocks])))
             for group in self.groups
         ]
+
+    @cached_property
+    def _place_of(self) -> dict[str, Place]:
+        """Where every noised block lies within the released coordinates."""
+        return {b: _as_slice(self.blocks.place(b)) for group in self.groups for b in group.blocks}
 
     @abstractmethod
     def _draw(self, stream: NoiseStream, size: int) -> np.ndarray:
         """Return noise of standard deviation 1 (Gaussian) or scale 1 (Laplace), (size,)."""
+
+
+def _as_slice(places: np.ndarray) -> Place:
+    """Return ascending ``places`` as a slice where there is no gap: it needs no copy."""
+    gapless = len(places) and places[-1] - places[0] + 1 == len(places)
+    return slice(int(places[0]), int(places[-1]) + 1) if gapless else places
