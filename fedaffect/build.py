@@ -118,16 +118,17 @@ def _with_local_steps(plan: Outline, release: ReleasePlan, folds: list[Fold]) ->
     f = plan.config.federation
     sizes = [[len(rows) for rows in fold.partition.clients] for fold in folds]
     smallest = min(min(s) for s in sizes)
-    if smallest < f.batch_size:
+    batch_size = f.batch_size or min(plan.config.batch_size, smallest)
+    if smallest < batch_size:
         raise UsageError(
             "E236",
-            f"a client has {smallest} windows, fewer than --batch-size {f.batch_size}: no rate "
+            f"a client has {smallest} windows, fewer than --batch-size {batch_size}: no rate "
             "of at most 1 draws such a batch",
             do=f"--batch-size {smallest}, or fewer clients",
         )
     local = LocalSteps(
         spans=spans([n for fold in sizes for n in fold], len(folds)),
-        batch_size=f.batch_size,
+        batch_size=batch_size,
         local_epochs=f.local_epochs,
         windows_per_second=math.ceil(1 / (1 - plan.config.data.overlap)),
     )

@@ -126,7 +126,10 @@ class ModelConfig(Section):
 
 
 class FederationConfig(Section):
-    """Clients, rounds and the training that each client does."""
+    """Clients, rounds and the training that each client does.
+
+    ``batch_size`` and ``lr`` default to what suits the unit of privacy (``RunConfig.batch_size``).
+    """
 
     clients: int | None = None
     rounds: int = 40
@@ -135,8 +138,8 @@ class FederationConfig(Section):
     strategy: str = "fedavg"
     mu: float = 0.01
     local_epochs: int = 1
-    batch_size: int = 16
-    lr: float = 0.1
+    batch_size: int | None = None
+    lr: float | None = None
     momentum: float = 0.9
     optimizer: Literal["sgd", "adam"] = "sgd"
     max_grad_norm: float | Literal["none"] = 1.0
@@ -146,10 +149,15 @@ class FederationConfig(Section):
     def _clients(cls, value: object) -> int | None:
         return None if value is None else require.integer("--clients", value, at_least=1)
 
-    @field_validator("rounds", "local_epochs", "batch_size", mode="before")
+    @field_validator("rounds", "local_epochs", mode="before")
     @classmethod
     def _counts(cls, value: object, info: Any) -> int:
         return require.integer(flag(info.field_name), value, at_least=1)
+
+    @field_validator("batch_size", mode="before")
+    @classmethod
+    def _batch_size(cls, value: object) -> int | None:
+        return None if value is None else require.integer("--batch-size", value, at_least=1)
 
     @field_validator("fraction", mode="before")
     @classmethod
@@ -163,8 +171,8 @@ class FederationConfig(Section):
 
     @field_validator("lr", mode="before")
     @classmethod
-    def _lr(cls, value: object) -> float:
-        return require.number("--lr", value, above=0)
+    def _lr(cls, value: object) -> float | None:
+        return None if value is None else require.number("--lr", value, above=0)
 
     @field_validator("momentum", mode="before")
     @classmethod
@@ -222,6 +230,23 @@ class RunConfig(Section):
     federation: FederationConfig = Field(default_factory=FederationConfig)
     dp: DPConfig = Field(default_factory=DPConfig)
     run: RunSection = Field(default_factory=RunSection)
+
+    @property
+    def batch_size(self) -> int:
+        """Windows in a local step: as given, else 16, or 64 in noised steps."""
+        return self.federation.batch_size or (64 if self.dp.unit == "window" else 16)
+
+    @property
+    def lr(self) -> float:
+        """Learning rate: as given, else 0.1, or 0.5 in noised steps, whose gradients are short."""
+        return self.federation.lr or (0.5 if self.dp.unit == "window" else 0.1)
+
+    @property
+    def clip(self) -> float:
+        """Clip norm, at first where it adapts: as given, else 1, or 0.3 for a window's gradient."""
+        if self.dp.clip == "adaptive":
+            return self.dp.clip_start
+        return self.dp.clip or (0.3 if self.dp.unit == "window" else 1.0)
 
     def replace(self, changes: dict[str, Any]) -> RunConfig:
         """Return a copy with dotted keys changed, validated again."""

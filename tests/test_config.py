@@ -32,7 +32,7 @@ def test_every_source_wins_over_those_before_it(tmp_path: Path) -> None:
     overrides = ["federation.lr=3", "federation.mu=3"]
     config, origins = resolve({"mu": "4", "seed": None}, overrides, path, environment)
     f = config.federation
-    assert (f.rounds, f.clients, f.lr, f.mu, f.batch_size) == (1, 2, 3.0, 4.0, 16)
+    assert (f.rounds, f.clients, f.lr, f.mu, config.batch_size) == (1, 2, 3.0, 4.0, 16)
     told = {key.partition(".")[2]: o for key, o in origins.items() if o != "default"}
     assert told == {
         "rounds": str(path),

@@ -17,7 +17,23 @@ DP = {
     "dp.noise_layers": "shared",
     "dp.clip": 0.5,
     "dp.unsafe_test_noise": "x",
+    "dp.adjacency": "replace_one",
+    "dp.where": "client",
+    "dp.clip_norm": "l1",
+    "dp.clip_target": "weights",
+    "dp.clip_start": 0.5,
+    "dp.clip_quantile": 0.4,
+    "dp.clip_rate": 0.3,
+    "dp.clip_count_noise": 9.0,
+    "dp.blocks": {"task:identity": "keep_local"},
+    "dp.block_clips": {"shared": 1.0},
+    "dp.noise_ratios": {"shared": 1.0},
+    "dp.noise_allocation": "optimal",
+    "dp.participation_cap": 2,
+    "dp.paper_records": 10,
+    "dp.z": 2.0,
 }
+OTHER_BUDGETS = {"dp.eps_per_round", "dp.sigma", "dp.unit"}  # do not go with those above
 OTHER: dict[str, Any] = {
     "data.name": "wesad",
     "data.root": Path("/elsewhere"),
@@ -68,7 +84,7 @@ def key(changes: dict[str, Any], fingerprint: str = "f") -> str:
 
 
 def test_every_setting_is_looked_at_here() -> None:
-    assert set(OTHER) | set(ONLY_HOW) | set(DP) | {"model.name"} == set(KEYS)
+    assert set(OTHER) | set(ONLY_HOW) | set(DP) | OTHER_BUDGETS | {"model.name"} == set(KEYS)
 
 
 @pytest.mark.parametrize("name", sorted(OTHER))

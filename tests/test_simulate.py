@@ -32,6 +32,10 @@ FILES = {
     "model.safetensors",
     "report.json",
     "report.html",
+    "run.json",
+    "checkpoints",
+    "manifest.json",
+    ".lock",
 }
 
 
@@ -85,7 +89,7 @@ class TestFolder:
         assert environment == plain.record.provenance.environment
         assert environment["packages"]["flwr"].startswith("1.")
         home = os.environ["FEDAFFECT_HOME"]
-        for name in FILES - {"report.json", "report.html"}:
+        for name in FILES - {"report.json", "report.html", "checkpoints"}:
             content = plain.bytes_of(name).decode("utf-8", "replace")
             assert str(plain.folder) not in content
             assert home not in content

@@ -70,13 +70,16 @@ class TestFormal:
 
 class TestLedger:
     def test_every_release_is_charged_before_it_is_made(self, private: Run) -> None:
-        lines = [json.loads(x) for x in private.bytes_of("ledger_excerpt.jsonl").splitlines()]
+        terms, *lines = (
+            json.loads(x) for x in private.bytes_of("ledger_excerpt.jsonl").splitlines()
+        )
+        assert (terms["terms"]["eps"], terms["terms"]["delta"]) == (5.0, 1e-5)
         told = [(x["release"], x["state"]) for x in lines]
         assert told == [(i, state) for i in (1, 2, 3) for state in ("intent", "released")]
         assert {x["run"] for x in lines} == {private.record.provenance.run_id}
         for intent, released in zip(lines[::2], lines[1::2], strict=True):
             assert intent["inputs"] == released["inputs"]
-            assert (intent["eps"], intent["delta"], intent["planned"]) == (5.0, 1e-5, 3)
+            assert (intent["party"], intent["clients"]) == ("server", [0, 1, 2, 3])
 
     def test_a_new_folder_does_not_begin_a_new_ledger(
         self, private: Run, home: Path, tmp_path: Path
@@ -86,7 +89,7 @@ class TestLedger:
         simulated(tmp_path / "run", GAUSSIAN | {"federation.rounds": 1})
         after = (home / "ledger" / "synthetic.jsonl").read_text().splitlines()
         assert after[: len(before)] == before
-        assert len(after) == len(before) + 2
+        assert len(after) == len(before) + 3  # terms, intent, released
 
     def test_an_edited_ledger_stops_the_next_run(self, tmp_path: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:

@@ -176,7 +176,7 @@ def _setting(config: RunConfig, windows: str | None, people: str | None) -> Sett
         clients=clients,
         fraction=f.fraction,
         poisson=poisson,
-        clip=dp.clip,
+        clip=config.clip,
         blocks=_blocks(config.model.name, identities),
         **local,
     )
@@ -204,18 +204,19 @@ def _local_steps(config: RunConfig, windows: str | None) -> dict[str, Any]:
             do="add --windows, such as --windows 300; of several clients the smallest",
         )
     n = require.integer("--windows", windows, at_least=1)
-    if n < f.batch_size:
+    batch_size = f.batch_size or min(config.batch_size, n)
+    if n < batch_size:
         raise UsageError(
             "E236",
-            f"--windows {n} is fewer than --batch-size {f.batch_size}: no rate of at most 1 draws "
-            "such a batch",
+            f"--windows {n} is fewer than --batch-size {batch_size}: no rate of at most 1 "
+            "draws such a batch",
             do=f"--batch-size {n}",
         )
     return {
         "windows": n,
-        "local_rate": sampling_rate(n, f.batch_size),
-        "local_steps": local_steps(n, f.batch_size, f.local_epochs),
-        "batch_size": f.batch_size,
+        "local_rate": sampling_rate(n, batch_size),
+        "local_steps": local_steps(n, batch_size, f.local_epochs),
+        "batch_size": batch_size,
     }
 
 

@@ -61,8 +61,8 @@ SETTINGS = (
     Flag(FEDERATION, "--strategy", "NAME", "fedavg | fedprox[:MU] [default: fedavg]"),
     Flag(FEDERATION, "--mu", "FLOAT", "Proximal term of fedprox [default: 0.01]"),
     Flag(FEDERATION, "--local-epochs", "INT", "Passes over a client's data [default: 1]"),
-    Flag(FEDERATION, "--batch-size", "INT", "Windows in a step [default: 16]"),
-    Flag(FEDERATION, "--lr", "FLOAT", "Learning rate [default: 0.1]"),
+    Flag(FEDERATION, "--batch-size", "INT", "Windows in a step [default: 16; 64 per window]"),
+    Flag(FEDERATION, "--lr", "FLOAT", "Learning rate [default: 0.1; 0.5 per window]"),
     Flag(FEDERATION, "--optimizer", "NAME", "sgd (momentum 0.9) | adam [default: sgd]"),
     Flag(
         PRIVACY,
@@ -117,7 +117,7 @@ SETTINGS = (
         "--clip",
         "FLOAT|adaptive",
         "Largest norm of one client's update (--unit window: of one window's gradient); adaptive "
-        "follows the clients' norms [default: 1.0]",
+        "follows the clients' norms [default: 1.0; 0.3 per window]",
     ),
     Flag(
         PRIVACY,

@@ -44,7 +44,7 @@ def plan_lines(
         f"  run      {folder or 'dry run: nothing is trained'}   seed {c.run.seed}",
         f"  model    {c.model.name}, {layout.size:,} parameters, tasks {heads}",
         f"  rounds   {f.rounds} x {outline.folds} fold(s), {f.clients} clients, {f.strategy}, "
-        f"{f.local_epochs} local epoch(s), {f.optimizer} {f.lr:g}, engine {c.run.engine}",
+        f"{f.local_epochs} local epoch(s), {f.optimizer} {c.lr:g}, engine {c.run.engine}",
     ]
     treated = _treated(outline.mechanism)
     if not outline.mechanism.groups:

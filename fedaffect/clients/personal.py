@@ -14,7 +14,7 @@ import numpy as np
 from fedaffect.atomic_file import write_bytes_atomic
 from fedaffect.home import private_folder, state_home
 
-KEPT_ROUNDS = 2  # the last one, and the one before it for a round that is done again
+KEPT_ROUNDS = 3  # as far back as a resumed run may go, past a damaged checkpoint
 
 
 @dataclass(frozen=True)

@@ -55,12 +55,12 @@ def client_side(
         run: Id of the run; empty for a fresh one.
         account: What the node accounts for, under DP.
     """
-    f = experiment.config.federation
+    f, local = experiment.config.federation, experiment.plan.local
     plan = TrainPlan(
         seed=experiment.config.run.seed,
         local_epochs=f.local_epochs,
-        batch_size=f.batch_size,
-        lr=f.lr,
+        batch_size=local.batch_size if local else experiment.config.batch_size,
+        lr=experiment.config.lr,
         momentum=f.momentum,
         optimizer=f.optimizer,
         max_grad_norm=None if isinstance(f.max_grad_norm, str) else f.max_grad_norm,

@@ -103,7 +103,8 @@ class Ledger:
 
         Raises:
             PrivacyError: E401 a party would exceed its limit, an amplified release has other
-                inputs than before, or the terms are not those of the run; E402 the chain is broken; E404 the file cannot be written.
+                inputs than before, or the terms are not those of the run; E402 the chain is
+                broken; E404 the file cannot be written.
         """
         fail_here("ledger.before_charge")
         with self._file.locked():

@@ -129,7 +129,7 @@ def test_a_window_is_not_a_person() -> None:
     assert "one training window, NOT a person" in said.out
     document = call(*PLAN, *words, "--quiet", "--json").document
     setting = document["setting"]
-    assert (setting["local_rate"], setting["local_steps"]) == (0.1, 30)
+    assert (setting["local_rate"], setting["local_steps"]) == (0.4, 6)
     assert document["total"]["unit"] == "window"
     assert document["total"]["delta"] == 1e-5  # below 1 / (10 x 20 x 160)
     tiny = call("dp", "plan", "--noise", "3", "--clients", "9999", *words, "--quiet", "--json")
@@ -161,7 +161,7 @@ def test_a_window_is_not_a_person() -> None:
         ("E232", ("--eps", "5", "--windows", "9"), "--windows"),
         ("E232", ("--eps", "5", "--clip", "adaptive"), "clip"),
         ("E200", ("--eps", "5", "--unit", "window"), "windows"),
-        ("E236", ("--eps", "5", "--unit", "window", "--windows", "9"), "--batch-size 16"),
+        ("E236", ("--eps", "5", "--unit", "window", "--windows", "9", "--batch-size", "16"), "--batch-size 16"),
     ],
 )
 def test_what_is_refused(code: str, words: tuple[str, ...], named: str) -> None:

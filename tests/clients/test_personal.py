@@ -32,9 +32,9 @@ def test_a_client_goes_on_with_what_it_had(home: Path) -> None:
 
 def test_a_round_that_is_done_again_starts_from_what_was_before_it() -> None:
     kept = PersonalLayers("run")
-    for server_round in (1, 2, 3):
+    for server_round in (1, 2, 3, 4):
         kept.save(0, 0, server_round, np.full(2, float(server_round)))
     np.testing.assert_array_equal(kept.load(0, 0, before_round=3), [2.0, 2.0])
     kept.save(0, 0, 3, np.full(2, 3.5))
     np.testing.assert_array_equal(kept.load(0, 0, before_round=4), [3.5, 3.5])
-    assert kept.load(0, 0, before_round=2) is None  # only the last two rounds are kept
+    assert kept.load(0, 0, before_round=2) is None  # only the last three rounds are kept
