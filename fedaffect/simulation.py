@@ -20,6 +20,7 @@ from fedaffect.build import Experiment, build
 from fedaffect.clients.account import AccountPlan
 from fedaffect.clients.site import client_side
 from fedaffect.config import RunConfig
+from fedaffect.config_dp import DPConfig
 from fedaffect.config_sources import resolve
 from fedaffect.engine import starting
 from fedaffect.errors import PrivacyError
@@ -111,7 +112,7 @@ def _carried_out(
     There is no record where it ended before every fold had a model.
     """
     folder = start.folder
-    heard.planned(planned, summary.forecast_of(planned), str(folder))
+    heard.planned(planned, summary.forecast_of(planned), str(folder), start.run_id)
     started, clock = datetime.now(UTC), time.perf_counter()
     with starting(planned, start.run_id) as engine:  # while the data are prepared
         experiment = build(planned.config, heard.stage, planned)
@@ -152,6 +153,7 @@ def _carried_out(
     heard.stage("writing the report")
     run_files.write_result(folder, record)
     run_folder.write_manifest(folder, start.run_id)
+    heard.finished(record)
     return record, training.stopped
 
 
@@ -223,7 +225,7 @@ class _Run:
         if not config.run.reference:
             return None, None
         no_dp = iid = None
-        plain = config.dp.mechanism == "none"
+        plain = config.dp == DPConfig()
         key = references.key_of(references.without_dp(config), experiment.table.fingerprint)
         if plain:
             references.store(key, figures)

@@ -96,8 +96,8 @@ def promised(planned: Outline, other_runs: Spending | None = None) -> PrivacySta
     return make_statement(planned.mechanism, planned.plan, planned.factory.layout, facts)
 
 
-def spent_before(planned: Outline) -> Spending | None:
-    """Return what has been spent on the data set of ``planned``; ``None`` before its first run.
+def spent_before(planned: Outline, except_run: str | None = None) -> Spending | None:
+    """Return what other runs have spent on the data set of ``planned``; ``None`` without a ledger.
 
     Raises:
         PrivacyError: E402, E404 there is a ledger, and it cannot be used.
@@ -106,7 +106,7 @@ def spent_before(planned: Outline) -> Spending | None:
     if not planned.mechanism.groups or not ledger_path(home, name).exists():
         return None
     with Ledger.open(home, name, SecretNoiseKey.load(home)) as ledger:
-        return spending(ledger)
+        return spending(ledger, except_run=except_run)
 
 
 def _quorum(plan: ReleasePlan) -> int:

@@ -24,7 +24,9 @@ class Heard(Listener):
         self.rounds: list[tuple[str, int]] = []
         self.planned_folder: str | None = None
 
-    def planned(self, outline: Outline, forecast: Forecast, folder: str | None) -> None:
+    def planned(
+        self, outline: Outline, forecast: Forecast, folder: str | None, run_id: str | None
+    ) -> None:
         self.planned_folder = folder
 
     def training(self, name: str, rounds: int) -> None:

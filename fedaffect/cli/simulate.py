@@ -12,6 +12,7 @@ from fedaffect.cli.options import HANDLING, SETTINGS, GroupedCommand, grouped_co
 if TYPE_CHECKING:
     from fedaffect.cli.view import View
     from fedaffect.config import RunConfig
+    from fedaffect.record import RunRecord
 
 HELP = "Train a model with simulated clients and measure what it leaks."
 EXAMPLES = """\b
@@ -55,9 +56,16 @@ def simulate(
         with view:
             record = run(resolved, resume=Path(resume) if resume else None, listener=view)
     except BaseException as error:
+        if view.record is not None:  # ended early by its budget, with a result
+            _show(view.record, view, as_json)
         for note in getattr(error, "__notes__", ()):  # how to go on
             print(note, file=sys.stderr)
         raise
+    _show(record, view, as_json)
+
+
+def _show(record: RunRecord, view: View, as_json: bool) -> None:
+    """Print the result, as a document where that was asked for."""
     if as_json:
         _print_json(record.model_dump(mode="json"))
     view.result(record)
@@ -90,7 +98,7 @@ def _dry_run(config: RunConfig, origins: dict[str, str], view: View, as_json: bo
 
     planned = outline(config)
     forecast = forecast_of(planned)
-    view.planned(planned, forecast, None)
+    view.planned(planned, forecast, None, None)
     if not as_json:
         view.origins(planned.config, origins)
         return

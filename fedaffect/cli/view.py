@@ -44,6 +44,7 @@ class View(Listener):
         self.text = ""
         self.rows: list[str] = []
         self.clip = False  # whether the clip norm adapts
+        self.record: RunRecord | None = None  # once the run is written down
         self.spent: Spending | None = None  # by other runs on the same data
 
     def __enter__(self) -> View:
@@ -84,12 +85,14 @@ class View(Listener):
         else:
             self.say(f"  ... {text}")
 
-    def planned(self, outline: Outline, forecast: Forecast, folder: str | None) -> None:
+    def planned(
+        self, outline: Outline, forecast: Forecast, folder: str | None, run_id: str | None
+    ) -> None:
         """Print the plan and, plainly, whether such a run can learn."""
         from fedaffect.summary import spent_before
 
         self.clip = outline.mechanism.spec.clip.adaptive is not None
-        self.spent = spent_before(outline)
+        self.spent = spent_before(outline, run_id)
         for line in plan_lines(outline, forecast, folder, self.spent):
             self.say(line)
 
@@ -141,6 +144,10 @@ class View(Listener):
             self._print(f"! round {record.round}: {trouble}")
         if self.live:
             self._draw()
+
+    def finished(self, record: RunRecord) -> None:
+        """Keep the record, to be shown when the table of rounds is closed."""
+        self.record = record
 
     def origins(self, config: RunConfig, origins: dict[str, str]) -> None:
         """Print every value with where it came from."""

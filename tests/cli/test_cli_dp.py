@@ -161,7 +161,11 @@ def test_a_window_is_not_a_person() -> None:
         ("E232", ("--eps", "5", "--windows", "9"), "--windows"),
         ("E232", ("--eps", "5", "--clip", "adaptive"), "clip"),
         ("E200", ("--eps", "5", "--unit", "window"), "windows"),
-        ("E236", ("--eps", "5", "--unit", "window", "--windows", "9", "--batch-size", "16"), "--batch-size 16"),
+        (
+            "E236",
+            ("--eps", "5", "--unit", "window", "--windows", "9", "--batch-size", "16"),
+            "--batch-size 16",
+        ),
     ],
 )
 def test_what_is_refused(code: str, words: tuple[str, ...], named: str) -> None:
