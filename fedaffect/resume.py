@@ -139,11 +139,15 @@ def line(folder: Path) -> str:
     return f"go on with:  fedaffect simulate --resume {folder}"
 
 
+def _said(value: object) -> object:
+    return "not set" if value is None else value
+
+
 def _refuse_other_settings(folder: Path, config: RunConfig) -> None:
     stored, _ = resolve({}, (), folder / "config.toml", {})
     before, now = (c.model_dump(mode="json", exclude=WHERE) for c in (stored, config))
     different = [
-        f"{section}.{key} was {value}, is {now[section][key]}"
+        f"{section}.{key} was {_said(value)}, is {_said(now[section][key])}"
         for section, table in before.items()
         if isinstance(table, dict)
         for key, value in table.items()

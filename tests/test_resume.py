@@ -72,12 +72,12 @@ class TestSettings:
         (tmp_path / "c.toml").write_text("[dp]\neps = 5\n")
         refusal("E806", site, "--config", tmp_path / "c.toml")
         other = tiny(GAUSSIAN | {"federation.rounds": 3, "federation.lr": 0.2})
-        with pytest.raises(FedaffectError, match=r"federation\.lr was 0\.1, is 0\.2"):
+        with pytest.raises(FedaffectError, match=r"federation\.lr was not set, is 0\.2"):
             simulate(other, resume=site.folder)
 
     def test_the_environment_may_not(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("FEDAFFECT_DP__CLIP", "0.5")
-        assert "dp.clip was 1.0, is 0.5" in refusal("E806", site)
+        assert "dp.clip was not set, is 0.5" in refusal("E806", site)
 
     def test_an_edited_file_is_found(self, site: Site) -> None:
         file = site.folder / "config.toml"
