@@ -238,15 +238,8 @@ class RunConfig(Section):
 
     @property
     def lr(self) -> float:
-        """Learning rate: as given, else 0.1, or 0.5 in noised steps, whose gradients are short."""
+        """Learning rate: as given, else 0.1, or 0.5 in noised steps, which are mostly noise."""
         return self.federation.lr or (0.5 if self.dp.unit == "window" else 0.1)
-
-    @property
-    def clip(self) -> float:
-        """Clip norm, at first where it adapts: as given, else 1, or 0.3 for a window's gradient."""
-        if self.dp.clip == "adaptive":
-            return self.dp.clip_start
-        return self.dp.clip or (0.3 if self.dp.unit == "window" else 1.0)
 
     def replace(self, changes: dict[str, Any]) -> RunConfig:
         """Return a copy with dotted keys changed, validated again."""

@@ -44,7 +44,7 @@ class DPConfig(Section):
     blocks: dict[str, Literal["noise", "freeze", "keep_local", "clear"]] = Field(
         default_factory=dict
     )
-    clip: float | Literal["adaptive"] | None = None
+    clip: float | Literal["adaptive"] = 1.0
     clip_norm: Literal["auto", "l1", "l2", "linf"] = "auto"
     clip_target: Literal["update", "weights"] = "update"
     clip_start: float = 1.0
@@ -77,9 +77,9 @@ class DPConfig(Section):
 
     @field_validator("clip", mode="before")
     @classmethod
-    def _clip(cls, value: object) -> float | str | None:
-        if value is None or value == "adaptive":
-            return value
+    def _clip(cls, value: object) -> float | str:
+        if value == "adaptive":
+            return "adaptive"
         return require.number("--clip", value, above=0, at_most=1e6)
 
     @field_validator("clip_start", mode="before")

@@ -136,7 +136,7 @@ def privacy_spec(config: RunConfig) -> PrivacySpec:
     place = "client" if paper or dp.unit == "window" else "server"
     adaptive = AdaptiveClip(dp.clip_quantile, dp.clip_rate, dp.clip_count_noise)
     clip = ClipSpec(
-        bound=config.clip,
+        bound=dp.clip_start if isinstance(dp.clip, str) else dp.clip,
         norm=None if dp.clip_norm == "auto" else dp.clip_norm,
         target=dp.clip_target,
         per_block=dp.block_clips,

@@ -77,7 +77,7 @@ class TestSettings:
 
     def test_the_environment_may_not(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("FEDAFFECT_DP__CLIP", "0.5")
-        assert "dp.clip was not set, is 0.5" in refusal("E806", site)
+        assert "dp.clip was 1.0, is 0.5" in refusal("E806", site)
 
     def test_an_edited_file_is_found(self, site: Site) -> None:
         file = site.folder / "config.toml"

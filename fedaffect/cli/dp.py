@@ -176,7 +176,7 @@ def _setting(config: RunConfig, windows: str | None, people: str | None) -> Sett
         clients=clients,
         fraction=f.fraction,
         poisson=poisson,
-        clip=config.clip,
+        clip=dp.clip,
         blocks=_blocks(config.model.name, identities),
         **local,
     )

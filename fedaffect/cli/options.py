@@ -117,7 +117,7 @@ SETTINGS = (
         "--clip",
         "FLOAT|adaptive",
         "Largest norm of one client's update (--unit window: of one window's gradient); adaptive "
-        "follows the clients' norms [default: 1.0; 0.3 per window]",
+        "follows the clients' norms [default: 1.0]",
     ),
     Flag(
         PRIVACY,

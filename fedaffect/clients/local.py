@@ -6,6 +6,7 @@ data, the plan and (seed, fold, round, client).
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import final
@@ -57,6 +58,14 @@ class ClientData:
 
     def __len__(self) -> int:
         return len(self.features)
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of all features and labels. Never send or store it bare."""
+        digest = hashlib.sha256(np.ascontiguousarray(self.features).tobytes())
+        for task in sorted(self.labels):
+            digest.update(task.encode() + np.ascontiguousarray(self.labels[task]).tobytes())
+        return digest.digest()
 
 
 class ResidentModel:

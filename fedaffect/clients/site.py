@@ -220,7 +220,7 @@ class Site:
         """Charge the local steps of every client; their inputs are the model and its data."""
         model = hashlib.sha256(start.double().numpy().tobytes()).digest()
         inputs = {
-            c: hashlib.sha256(model + _digest(self._clients[request.fold][c])).digest()
+            c: hashlib.sha256(model + self._clients[request.fold][c].digest).digest()
             for c in request.client_ids
             if c in self._clients[request.fold]
         }
@@ -284,13 +284,6 @@ class Site:
         if self.account is None:
             raise PrivacyError("E410", "noise at the clients needs their key and their ledger")
         return self.account
-
-
-def _digest(data: ClientData) -> bytes:
-    digest = hashlib.sha256(np.ascontiguousarray(data.features).tobytes())
-    for task in sorted(data.labels):
-        digest.update(task.encode() + np.ascontiguousarray(data.labels[task]).tobytes())
-    return digest.digest()
 
 
 _hosted: dict[str, Site] = {}
