@@ -171,8 +171,9 @@ def fedaffect(work: Work, watch: Stopwatch, engine: str, workers: int) -> None:
     from fedaffect import registry
     from fedaffect.clients.local import TrainPlan
     from fedaffect.clients.site import ClientSide
-    from fedaffect.privacy.base import PrivacySpec
+    from fedaffect.privacy.base import ReleasePlan
     from fedaffect.privacy.mechanisms.none import NoMechanism
+    from fedaffect.privacy.spec import PrivacySpec
     from fedaffect.server.rounds import RoundLoop
     from fedaffect.server.sampling import Sampler
     from fedaffect.strategies.fedavg import FedAvg
@@ -187,14 +188,14 @@ def fedaffect(work: Work, watch: Stopwatch, engine: str, workers: int) -> None:
     network = factory()
     clients = tuple(client_data(work, number) for number in range(work.clients))
     plan = TrainPlan(work.seed, 1, work.batch_size, work.lr, 0.0, "sgd", work.max_grad_norm)
-    spec = PrivacySpec(mechanism="none", eps=None, delta=None, noise_layers="all", clip=1.0)
-    mechanism = NoMechanism(spec, network.layout)
+    everyone = ReleasePlan(work.rounds, work.clients, 1.0, "full", work.clients, 1, 1)
+    mechanism = NoMechanism(PrivacySpec("none")).calibrate(everyone, network.layout)
     grid = registry.resolve("engine", engine)("reference-work", workers)
     try:
-        grid.place(ClientSide(network, FedAvg(), plan, mechanism, (clients,)))
+        grid.place(ClientSide("reference", network, FedAvg(), plan, mechanism, (clients,)))
         loop = RoundLoop(
+            run="reference",
             grid=grid,
-            layout=network.layout,
             strategy=FedAvg(),
             mechanism=mechanism,
             sampler=WaitingSampler("full", work.clients, 1.0, work.seed),
@@ -207,7 +208,7 @@ def fedaffect(work: Work, watch: Stopwatch, engine: str, workers: int) -> None:
         )
         initial = network.initial(work.seed)
         sizes = [work.samples] * work.clients
-        final = loop.run(initial, sizes, 0, lambda outcome: watch.end())
+        final = loop.train(initial, sizes, 0, lambda outcome: watch.end())
         watch.finish(initial, final)
     finally:
         grid.close()

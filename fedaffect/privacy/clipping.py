@@ -38,15 +38,25 @@ def vector_norm(values: np.ndarray, norm: Norm) -> float:
 
 
 def clip(values: np.ndarray, bound: float, norm: Norm) -> np.ndarray:
-    """Return ``values`` (d,) float64 with a norm of at most ``bound``.
+    """Return ``values`` (d,) as float64 with a norm of at most ``bound``.
+
+    Raises:
+        ValueError: a value is not finite (NaN would pass ``min(1, C / norm)`` unseen).
+        PrivacyError: E405 as ``shorten``.
+    """
+    values = finite(values)
+    shorten(values, bound, norm)
+    return values
+
+
+def shorten(values: np.ndarray, bound: float, norm: Norm) -> None:
+    """Clip finite ``values`` (d,) float64 in place to a norm of at most ``bound``.
 
     l1 and l2 scale the whole vector down where needed; linf cuts every coordinate by itself.
 
     Raises:
-        ValueError: a value is not finite (NaN would pass ``min(1, C / norm)`` unseen).
         PrivacyError: E405 the result is longer than ``bound (1 + 1e-6)``.
     """
-    values = finite(values)
     if norm == "linf":
         np.clip(values, -bound, bound, out=values)
     elif (length := vector_norm(values, norm)) > bound:
@@ -56,7 +66,6 @@ def clip(values: np.ndarray, bound: float, norm: Norm) -> np.ndarray:
         values *= bound / length
     if not vector_norm(values, norm) <= bound * (1 + SLACK):
         raise PrivacyError("E405", f"an update is longer than the clip norm {bound:g}")
-    return values
 
 
 def finite(values: np.ndarray) -> np.ndarray:

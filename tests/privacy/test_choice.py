@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from fedaffect import registry
 from fedaffect.errors import UsageError
-from fedaffect.privacy.base import Mechanism
+from fedaffect.params import Layout
+from fedaffect.privacy.base import LocalSteps, Mechanism, ReleasePlan
 from fedaffect.privacy.choice import mechanism_of
 from fedaffect.privacy.mechanisms.adaptive import AdaptiveGaussian
 from fedaffect.privacy.mechanisms.window import PerWindow
@@ -60,3 +62,11 @@ def test_unit_and_clip_choose_the_mechanism_and_keep_its_accountant(name: str, m
     adaptive = chosen(replace(GAUSSIAN, mechanism=name, clip=ADAPTIVE))
     assert isinstance(per_window, PerWindow) and per_window.method == method
     assert isinstance(adaptive, AdaptiveGaussian) and adaptive.method == method
+
+
+def test_what_per_window_training_releases_is_not_clipped_again() -> None:
+    plan = ReleasePlan(2, 3.0, 1.0, "full", 300, 1, 1, local=LocalSteps(((90, 100),), 10, 1, 2))
+    layout = Layout(("w",), ((4,),), {"shared": ("w",)})
+    ready = chosen(WINDOW).calibrate(plan, layout)
+    update = np.array([30.0, -40.0, 0.0, 5.0])
+    np.testing.assert_array_equal(ready.on_client(update, np.zeros(4)), update)

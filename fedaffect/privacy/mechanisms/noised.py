@@ -29,7 +29,7 @@ from fedaffect.privacy.base import (
 )
 from fedaffect.privacy.blocks import BlockPlan, block_plan
 from fedaffect.privacy.budget import budget_of
-from fedaffect.privacy.clipping import clip, finite, vector_norm
+from fedaffect.privacy.clipping import finite, shorten, vector_norm
 from fedaffect.privacy.groups import NoiseGroup, allocate, groups_of, joint_scale
 from fedaffect.privacy.spec import PrivacySpec
 
@@ -120,8 +120,7 @@ class NoisedSum(ABC):
             ValueError: the update is not finite, in any block.
             PrivacyError: E405 rounding left it longer than C (1 + 1e-6).
         """
-        values = self._target(update, start)
-        return self.clipped(values)
+        return self._shortened(self._target(update, start))
 
     def clipped(self, values: np.ndarray) -> np.ndarray:
         """Return ``values`` (r,) in float64 with every group clipped to its bound.
@@ -129,9 +128,14 @@ class NoisedSum(ABC):
         Raises:
             ValueError: a value is not finite.
         """
-        values = finite(values)
+        return self._shortened(finite(values))
+
+    def _shortened(self, values: np.ndarray) -> np.ndarray:
+        """Clip every group of finite ``values`` (r,), in place; return them."""
         for group, at in zip(self.groups, self._places, strict=True):
-            values[at] = clip(values[at], group.clip, self.norm)
+            part = values[at]  # a view of a slice, a copy of anything else
+            shorten(part, group.clip, self.norm)
+            values[at] = part
         return values
 
     def within(self, update: np.ndarray, start: np.ndarray) -> bool | None:
@@ -208,13 +212,18 @@ class NoisedSum(ABC):
     def _target(self, update: np.ndarray, start: np.ndarray) -> np.ndarray:
         """Return the released coordinates of the update, or of the weights, (r,)."""
         whole = finite(update)
-        values = whole + start if self.spec.clip.target == "weights" else whole
-        released: np.ndarray = values[self.blocks.released]
+        values = finite(whole + start) if self.spec.clip.target == "weights" else whole
+        released: np.ndarray = values[self._released]
         return released
 
     def _longest(self, values: np.ndarray) -> list[float]:
         """Return the norm of every group of ``values`` (r,)."""
         return [vector_norm(values[at], self.norm) for at in self._places]
+
+    @cached_property
+    def _released(self) -> Place:
+        """Where the released coordinates lie within the parameters."""
+        return _as_slice(self.blocks.released)
 
     @cached_property
     def _places(self) -> list[Place]:

@@ -56,9 +56,9 @@ class PerWindow(Gaussian):
         """Noise is drawn in every local step."""
         return "steps"
 
-    def clipped(self, values: np.ndarray) -> np.ndarray:
-        """Return ``values`` (r,): their privacy does not rest on their length."""
-        return np.array(values, dtype=np.float64)
+    def _shortened(self, values: np.ndarray) -> np.ndarray:
+        """Return ``values`` (r,) as they are: their privacy does not rest on their length."""
+        return values
 
     def add_noise(self, total: ClippedSum, key: NoiseKey, release: int) -> ClippedSum:
         """Refuse: the noise is in the contributions already."""
