@@ -162,7 +162,17 @@ def test_mutants_are_killed(mutant: Mutant, tmp_path: Path) -> None:
     assert text.count(mutant.right) == 1, f"{mutant.right!r} is not once in {mutant.file}"
     path.write_text(text.replace(mutant.right, mutant.wrong))
     ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", f"tests/{mutant.killer}"],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-n",
+            "0",
+            "-x",
+            "-p",
+            "no:cacheprovider",
+            f"tests/{mutant.killer}",
+        ],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"},
         capture_output=True,
