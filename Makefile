@@ -14,7 +14,7 @@ test:
 	pytest
 
 slow:
-	pytest -m "slow or conformance"
+	pytest -n 0 -m "slow or conformance"
 
 demo:
 	fedaffect simulate --clients 20 --dp gaussian --eps 5
