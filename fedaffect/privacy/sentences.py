@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fedaffect.privacy.base import ReleasePlan
 from fedaffect.privacy.blocks import BlockPlan
+from fedaffect.privacy.mechanisms.window_noise import sampling_rate
 from fedaffect.privacy.scope import Scope
 from fedaffect.privacy.wording import (
     LARGEST_MEANINGFUL_EPS,
@@ -144,7 +145,19 @@ def too_large(eps: float) -> list[str]:
 
 
 def sampling(plan: ReleasePlan, noise_at: str) -> str:
-    """Return how clients were drawn and what it earns."""
+    """Return how clients, and windows in a step, were drawn and what it earns."""
+    clients = _clients_drawn(plan, noise_at)
+    if plan.local is None:
+        return clients
+    rates = [sampling_rate(smallest, plan.local.batch_size) for smallest, _ in plan.local.spans]
+    return (
+        f"in a local step each window of a client with probability up to {max(rates):.3g}, "
+        "independently, from the client's secret key: this amplifies, against everyone outside "
+        f"the client. Clients: {clients}"
+    )
+
+
+def _clients_drawn(plan: ReleasePlan, noise_at: str) -> str:
     if plan.sampler == "poisson":
         drawn = f"each client with probability {plan.sampling_rate:.4g}, independently, "
         if noise_at == "client":
@@ -153,7 +166,7 @@ def sampling(plan: ReleasePlan, noise_at: str) -> str:
                 "noise tells how many took part"
             )
         if noise_at == "steps":
-            return f"{drawn}from the secret key: of clients; only draws of windows amplify"
+            return f"{drawn}from the secret key: no further amplification is counted"
         return f"{drawn}from the secret key: amplification for the external observer only"
     if plan.sampler == "fixed" and plan.participation_cap is not None:
         return (

@@ -139,6 +139,11 @@ class TestWindow:
         assert self.said.eps == pytest.approx(max(spans), rel=1e-6)
         assert "clients with 320 training windows pay most" in words_of(self.said)
 
+    def test_draws_of_windows_are_told_from_draws_of_clients(self) -> None:
+        text = self.said.sampling["text"]
+        assert text.startswith("in a local step each window of a client with probability up to ")
+        assert text.endswith("Clients: everyone takes part in every round: no amplification")
+
     def test_one_second_of_signal_is_a_group_of_windows(self) -> None:
         group = self.said.group
         assert group is not None and group["units"] == 2
