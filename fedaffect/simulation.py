@@ -17,7 +17,7 @@ from flwr.app import Context, RecordDict
 from fedaffect import references, run_files, run_folder, summary
 from fedaffect import resume as resuming
 from fedaffect.build import Experiment, build
-from fedaffect.clients.account import AccountPlan
+from fedaffect.clients.account import AccountPlan, account_plan
 from fedaffect.clients.site import client_side
 from fedaffect.config import RunConfig
 from fedaffect.config_dp import DPConfig
@@ -29,8 +29,6 @@ from fedaffect.ledger_anchor import AnchoredBudget, open_anchored
 from fedaffect.outline import Outline, outline
 from fedaffect.privacy.ledger import Ledger
 from fedaffect.privacy.noise import SecretNoiseKey, TestNoiseKey
-from fedaffect.privacy.promise import affordable, promise_of
-from fedaffect.privacy.terms import terms_of
 from fedaffect.progress import Listener
 from fedaffect.record import Figures, RoundRecord, RunRecord
 from fedaffect.reports.json_file import load_record
@@ -157,25 +155,6 @@ def _carried_out(
     return record, training.stopped
 
 
-def account_plan(
-    experiment: Experiment, run_id: str, key_check: str, test_key: str | None
-) -> AccountPlan:
-    """Return how the releases of a run are accounted for, at the server or at the clients."""
-    mechanism, plan = experiment.mechanism, experiment.plan
-    promise = promise_of(mechanism, plan)
-    return AccountPlan(
-        run=run_id,
-        ledger=summary.ledger_name(experiment),
-        terms=terms_of(mechanism, plan),
-        limit=affordable(mechanism, plan),
-        rounds=plan.releases,
-        clip=max(group.clip for group in mechanism.groups),
-        eps=promise.eps if promise else None,
-        key_check=key_check,
-        test_key=test_key,
-    )
-
-
 @dataclass(frozen=True)
 class _Outcome:
     """A finished training with what may be said of its privacy."""
@@ -201,14 +180,15 @@ class _Run:
     def train_privately(self, experiment: Experiment) -> _Outcome:
         """Train ``experiment``; under DP with a secret key and a ledger."""
         test_key = experiment.config.dp.unsafe_test_noise
+        name = summary.ledger_name(experiment)
         if not experiment.mechanism.groups:
             return self._outcome(self._train_and_keep(experiment), None)
         if test_key is not None:
             key = TestNoiseKey(test_key)
-            account = account_plan(experiment, self.run_id, "", test_key)
+            account = account_plan(experiment, self.run_id, name, "", test_key)
             return self._outcome(self._train_and_keep(experiment, key, account=account), None)
         secret = SecretNoiseKey.load(state_home())
-        account = account_plan(experiment, self.run_id, secret.check(), None)
+        account = account_plan(experiment, self.run_id, name, secret.check())
         folder, last = self.start.folder, self.start.checkpoint
         head = last.ledger_head if last is not None else None
         with open_anchored(state_home(), account.ledger, secret, folder, head) as ledger:
@@ -259,6 +239,7 @@ class _Run:
         """Train what the run is about, from where it stands, keeping every round on disk."""
         folder, last = self.start.folder, self.start.checkpoint
         settings = resuming.settings_digest(experiment.config)
+        promised = summary.metadata_of(experiment)
 
         def on_round(record: RoundRecord) -> None:
             run_folder.append_round(folder, record)
@@ -266,7 +247,13 @@ class _Run:
 
         def on_progress(progress: Progress) -> None:
             head = budget.anchor() if budget is not None else None
-            checkpoint.save(folder, Checkpoint(self.run_id, settings, progress, head))
+            said = {
+                **promised,
+                "eps": str(training.rounds[-1].eps_spent),
+                "horizon": f"run, {progress.recorded} releases",
+                "ledger_head": str(head),
+            }
+            checkpoint.save(folder, Checkpoint(self.run_id, settings, progress, head, said))
 
         training = Training(
             experiment,

@@ -24,7 +24,7 @@ from fedaffect.privacy.noise import SecretNoiseKey
 from fedaffect.privacy.run_facts import RunFacts
 from fedaffect.privacy.spending import Spending, spending
 from fedaffect.privacy.state_run import make_statement
-from fedaffect.privacy.statement import PrivacyStatement
+from fedaffect.privacy.statement import PrivacyStatement, statement_metadata
 from fedaffect.record import (
     DataSummary,
     Figures,
@@ -94,6 +94,11 @@ def promised(planned: Outline, other_runs: Spending | None = None) -> PrivacySta
         other_runs=other_runs,
     )
     return make_statement(planned.mechanism, planned.plan, planned.factory.layout, facts)
+
+
+def metadata_of(experiment: Experiment) -> dict[str, str]:
+    """Return what every checkpoint of ``experiment`` says of its privacy."""
+    return statement_metadata(promised(experiment.outline).to_dict())
 
 
 def spent_before(planned: Outline, except_run: str | None = None) -> Spending | None:

@@ -10,13 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from fedaffect.build import Experiment
 from fedaffect.clients.policy import Policy
 from fedaffect.errors import PrivacyError
 from fedaffect.home import state_home
 from fedaffect.privacy.charges import Charge, Terms
 from fedaffect.privacy.ledger import Ledger
 from fedaffect.privacy.noise import SecretNoiseKey, TestNoiseKey
+from fedaffect.privacy.promise import affordable, promise_of
 from fedaffect.privacy.spending import spending
+from fedaffect.privacy.terms import terms_of
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,25 @@ class AccountPlan:
     eps: float | None
     key_check: str
     test_key: str | None = None
+
+
+def account_plan(
+    experiment: Experiment, run: str, ledger: str, key_check: str, test_key: str | None = None
+) -> AccountPlan:
+    """Return how the releases of a run are accounted for, at the server or at the clients."""
+    mechanism, plan = experiment.mechanism, experiment.plan
+    promise = promise_of(mechanism, plan)
+    return AccountPlan(
+        run=run,
+        ledger=ledger,
+        terms=terms_of(mechanism, plan),
+        limit=affordable(mechanism, plan),
+        rounds=plan.releases,
+        clip=max(group.clip for group in mechanism.groups),
+        eps=promise.eps if promise else None,
+        key_check=key_check,
+        test_key=test_key,
+    )
 
 
 class ClientAccount:

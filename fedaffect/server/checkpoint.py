@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +56,14 @@ class Checkpoint:
         settings: Digest of the configuration (``fedaffect.resume.settings_digest``).
         progress: Where the training stands.
         ledger_head: Head of the privacy ledger after the round; ``None`` where nothing is charged.
+        privacy: What may be said of the parameters (``statement.statement_metadata``).
     """
 
     run: str
     settings: str
     progress: Progress
     ledger_head: str | None
+    privacy: Mapping[str, str] = field(default_factory=dict)
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
@@ -146,12 +148,12 @@ def _encoded(checkpoint: Checkpoint) -> bytes:
             "server_round": at.server_round,
             "bounds": list(at.bounds),
             "recorded": at.recorded,
+            "privacy": dict(checkpoint.privacy),
         },
         allow_nan=False,
     )
-    content: bytes = to_bytes(
-        {"params": params}, {"checkpoint": about, "sha256": _digest(about, params)}
-    )
+    header = {**checkpoint.privacy, "checkpoint": about, "sha256": _digest(about, params)}
+    content: bytes = to_bytes({"params": params}, header)
     return content
 
 
@@ -179,7 +181,10 @@ def _decoded(path: Path) -> Checkpoint:
         )
         if path.name != _name(progress):
             raise _DamagedError("the name of another round")
-        return Checkpoint(about["run"], about["settings"], progress, about["ledger_head"])
+        privacy = about["privacy"]
+        if not privacy.items() <= header.items():
+            raise _DamagedError("another privacy statement than it was written with")
+        return Checkpoint(about["run"], about["settings"], progress, about["ledger_head"], privacy)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise _DamagedError(type(error).__name__) from error
 

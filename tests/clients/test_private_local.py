@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+from small_networks import HIDDEN, REFUSED, small
 
 from fedaffect.clients.local import MISSING_LABEL, ClientData, TrainPlan
 from fedaffect.clients.private_local import PrivateTrainer, WindowNoise
@@ -19,7 +20,6 @@ from fedaffect.privacy.noise import SecretNoiseKey, TestNoiseKey
 from fedaffect.strategies.base import Strategy
 from fedaffect.strategies.fedavg import FedAvg
 from fedaffect.strategies.fedprox import FedProx
-from tests.privacy.small_networks import HIDDEN, REFUSED, small
 
 PLAN = TrainPlan(
     seed=3,

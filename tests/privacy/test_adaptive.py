@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mechanism_cases import KEY, PLAN, SMALL, VECTORS, calibrated, planned, sent
 from scipy import stats
 
 from fedaffect.errors import UsageError
@@ -15,7 +16,6 @@ from fedaffect.privacy.clipping import clipped_sum
 from fedaffect.privacy.mechanisms.adaptive import sum_scale
 from fedaffect.privacy.promise import promise_of
 from fedaffect.privacy.spec import AdaptiveClip, ClipSpec
-from tests.privacy.mechanism_cases import KEY, PLAN, SMALL, VECTORS, calibrated, planned, sent
 
 ROWS = VECTORS["adaptive_clipping"]
 CLIENTS = 100

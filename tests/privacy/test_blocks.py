@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mechanism_cases import SMALL, TABLE_II, calibrated, planned
 
 from fedaffect.errors import UsageError
 from fedaffect.models.stress_identity_cnn import StressIdentityCNN
 from fedaffect.params import Layout
 from fedaffect.privacy.blocks import BlockPlan, block_plan, by_block
 from fedaffect.privacy.spec import ClipSpec, PrivacySpec
-from tests.privacy.mechanism_cases import SMALL, TABLE_II, calibrated, planned
 
 MODEL = StressIdentityCNN()
 NET = Layout.of(MODEL, MODEL.blocks())

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from mechanism_cases import SMALL, TABLE_II, calibrated, planned, sent, slow_norm
 
 from fedaffect.privacy.clipping import clip, clipped_sum, vector_norm
 from fedaffect.privacy.noise import SecretNoiseKey
 from fedaffect.privacy.plausible import longest_contribution
 from fedaffect.privacy.spec import ClipSpec
-from tests.privacy.mechanism_cases import SMALL, TABLE_II, calibrated, planned, sent, slow_norm
 
 ONCE = planned(releases=2, clients_per_round=4, n_units=4)
 HARD = st.one_of(

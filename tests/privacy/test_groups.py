@@ -11,6 +11,7 @@ from dp_accounting import GaussianDpEvent, NeighboringRelation
 from dp_accounting.pld import PLDAccountant
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mechanism_cases import PLAN, SMALL, TABLE_II, VECTORS, calibrated, planned
 from scipy import optimize
 
 from fedaffect.errors import UsageError
@@ -20,7 +21,6 @@ from fedaffect.privacy.base import Event, Noise
 from fedaffect.privacy.groups import NoiseGroup, allocate, joint_scale
 from fedaffect.privacy.promise import promise_of
 from fedaffect.privacy.spec import ClipSpec, PrivacySpec
-from tests.privacy.mechanism_cases import PLAN, SMALL, TABLE_II, VECTORS, calibrated, planned
 
 HETEROGENEOUS = VECTORS["heterogeneous_blocks"]
 CLIPS = {"shared": 0.8, "task:stress": 0.1, "task:identity": 0.6}

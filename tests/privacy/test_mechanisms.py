@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mechanism_cases import KEY, PLAN, TABLE_II, calibrated, planned
 from scipy import stats
 
 from fedaffect import registry
@@ -18,7 +19,6 @@ from fedaffect.privacy.forecast import plan_forecast
 from fedaffect.privacy.noise import SecretNoiseKey, TestNoiseKey
 from fedaffect.privacy.promise import promise_of, spent_after
 from fedaffect.privacy.spec import ClipSpec, PrivacySpec
-from tests.privacy.mechanism_cases import KEY, PLAN, TABLE_II, calibrated, planned
 
 SHORT = planned(releases=2)
 PER_BLOCK = ClipSpec(per_block={"shared": 0.8, "task:stress": 0.1, "task:identity": 0.6})

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from dp_audit import at_least, at_most, eps_lower_bound, mu_estimate
+from mechanism_cases import VECTORS, calibrated, planned
 from scipy import stats
 
 from fedaffect.params import Layout
@@ -21,8 +23,6 @@ from fedaffect.privacy.clipping import clipped_sum
 from fedaffect.privacy.noise import SecretNoiseKey
 from fedaffect.privacy.promise import promise_of
 from fedaffect.privacy.spec import AdaptiveClip, ClipSpec
-from tests.privacy.dp_audit import at_least, at_most, eps_lower_bound, mu_estimate
-from tests.privacy.mechanism_cases import VECTORS, calibrated, planned
 
 DRAWS = 100_000
 DELTA = 0.02  # large, so that an attack can come near the promise

@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_networks import HIDDEN, N_FEATURES, REFUSED, SUPPORTED, small
 from torch import Tensor, nn
 
 from fedaffect import registry
@@ -24,7 +25,6 @@ from fedaffect.privacy.mechanisms.per_sample import (
     PerSampleGradients,
     supports,
 )
-from tests.privacy.small_networks import HIDDEN, N_FEATURES, REFUSED, SUPPORTED, small
 
 
 def batch_of(n: int, n_features: int = N_FEATURES, seed: int = 0) -> dict[str, Tensor]:
@@ -204,7 +204,7 @@ def test_layers_without_per_sample_gradients_are_named(name: str) -> None:
 
 def _unbuilt(trunk: Callable[[], nn.Module]) -> MultitaskModel:
     """Return a network that is looked at, but never run."""
-    from tests.privacy.small_networks import Small
+    from small_networks import Small
 
     return Small(trunk())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,15 @@ def same(one: Checkpoint | None, other: Checkpoint) -> bool:
         and (one.run, one.settings, one.ledger_head)
         == (other.run, other.settings, other.ledger_head)
     )
+
+
+def test_says_what_its_parameters_promise(tmp_path: Path) -> None:
+    privacy = {"privacy_status": "FORMAL", "eps": "2.5", "delta": "1e-05", "unit": "client"}
+    save(tmp_path, replace(checkpoint(), privacy=privacy))
+    with safe_open(tmp_path / "checkpoints" / "fold-0-round-1.safetensors", "np") as file:
+        assert privacy.items() <= file.metadata().items()
+    back, _ = newest(tmp_path)
+    assert back is not None and back.privacy == privacy
 
 
 @pytest.mark.parametrize("head", ["ab" * 32, None])

@@ -11,11 +11,11 @@ from flwr.app import ArrayRecord, Message, MetricRecord
 from tiny import tiny, train_placed
 
 from fedaffect.build import Experiment, build
+from fedaffect.clients.account import account_plan
 from fedaffect.clients.site import client_side
 from fedaffect.errors import ClientsLostError, PrivacyError
 from fedaffect.record import RoundRecord
 from fedaffect.server.training import Training
-from fedaffect.simulation import account_plan
 from fedaffect.simulations.local import LocalGrid
 
 Tamper = Callable[[int, Message], Message | None]
@@ -53,7 +53,9 @@ def experiment_of(changes: dict[str, Any], rounds: int = 3) -> Experiment:
 
 def trained(experiment: Experiment, tamper: Tamper) -> Training:
     grid, test_key = NodeAClient(tamper), experiment.config.dp.unsafe_test_noise
-    account = account_plan(experiment, "run", "", test_key) if test_key is not None else None
+    account = None
+    if test_key is not None:
+        account = account_plan(experiment, "run", "synthetic", "", test_key)
     grid.place(client_side(experiment, "run", account))
     return train_placed(grid, experiment)
 
