@@ -56,22 +56,22 @@ MUTANTS = (
     Mutant(
         "variance for standard deviation",
         NOISED,
-        "group.noise * self._draw",
-        "group.noise**2 * self._draw",
+        "group.noise * drawn",
+        "group.noise**2 * drawn",
         "privacy/test_mechanisms.py::test_noise_on_every_noised_coordinate_and_nowhere_else",
     ),
     Mutant(
         "one block forgotten",
         NOISED,
-        "for block in group.blocks:\n                at",
-        "for block in group.blocks[:1]:\n                at",
+        "for block in group.blocks:\n                stream",
+        "for block in group.blocks[:1]:\n                stream",
         "privacy/test_mechanisms.py::test_noise_on_every_noised_coordinate_and_nowhere_else",
     ),
     Mutant(
         "one block forgotten by the clip",
         NOISED,
-        "[self.blocks.place(block) for block in group.blocks]",
-        "[self.blocks.place(block) for block in group.blocks[:1]]",
+        "[self.blocks.place(b) for b in group.blocks]",
+        "[self.blocks.place(b) for b in group.blocks[:1]]",
         "privacy/test_clipping.py::test_a_neighbour_moves_the_noised_blocks_by_at_most_the_sensitivity",
     ),
     Mutant(
@@ -111,7 +111,7 @@ MUTANTS = (
         "        noisy = mechanism.add_noise(total, self.key, release)\n"
         "        if self.budget is not None:\n"
         "            self.budget.charge(release, digest, None if secret else tuple(chosen))\n",
-        "server/test_rounds.py",
+        "server/test_charge_first.py",
     ),
     Mutant(
         "amplification of a fixed-size draw",
