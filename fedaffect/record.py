@@ -59,7 +59,8 @@ class Figures(_Record):
 class RoundRecord(_Record):
     """One finished round: who answered, what the model does now, what was spent.
 
-    ``loss`` is the mean training loss over clients; accuracies are on the evaluation windows.
+    ``loss`` is the mean training loss over clients, ``None`` where they draw their own noise;
+    accuracies are on the evaluation windows.
     ``clients`` is ``None`` where who takes part must stay secret: draws that amplify privacy.
     An ``abandoned`` round had too few replies: nothing was released. ``clip`` holds the clip norm
     of every group of blocks.

@@ -15,6 +15,7 @@ from typing import Any
 
 from fedaffect import run_folder
 from fedaffect.atomic_file import write_json_atomic
+from fedaffect.code_digest import code_digest
 from fedaffect.config import RunConfig
 from fedaffect.config_sources import resolve
 from fedaffect.errors import DataError, StorageError
@@ -78,7 +79,12 @@ def begin(folder: Path, run_id: str, config: RunConfig) -> None:
     Raises:
         StorageError: E803 the disk refuses.
     """
-    identity = {"run_id": run_id, "version": __version__, "settings": settings_digest(config)}
+    identity = {
+        "run_id": run_id,
+        "version": __version__,
+        "code": code_digest(),
+        "settings": settings_digest(config),
+    }
     write_json_atomic(folder / IDENTITY_NAME, identity)
 
 
@@ -168,7 +174,9 @@ def _known_id(folder: Path, config: RunConfig, last: Checkpoint | None) -> str:
         return run_folder.new_run_id()
     try:
         identity: dict[str, str] = json.loads(file.read_bytes())
-        run_id, version, settings = (identity[k] for k in ("run_id", "version", "settings"))
+        run_id, version, code, settings = (
+            identity[k] for k in ("run_id", "version", "code", "settings")
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StorageError(
             "E805",
@@ -180,6 +188,13 @@ def _known_id(folder: Path, config: RunConfig, last: Checkpoint | None) -> str:
             "E806",
             f"the run in {folder} was begun by fedaffect {version}, this is {__version__}",
             do=f"go on with fedaffect {version}, or start a new run",
+        )
+    if code != code_digest():
+        raise StorageError(
+            "E806",
+            f"the code of fedaffect changed since the run in {folder} began: its rounds would be "
+            "of two kinds",
+            do="go on with the code that began it, or start a new run",
         )
     if settings != settings_digest(config):
         raise StorageError(

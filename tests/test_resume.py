@@ -89,6 +89,12 @@ class TestSettings:
         file.write_text(file.read_text().replace(fedaffect.__version__, "99.0.0"))
         assert "begun by fedaffect 99.0.0" in refusal("E806", site)
 
+    def test_other_code_is_refused(self, site: Site) -> None:
+        file = site.folder / "run.json"
+        identity = json.loads(file.read_text())
+        file.write_text(json.dumps(identity | {"code": "0" * 64}))
+        assert "code of fedaffect changed" in refusal("E806", site)
+
     def test_other_data_are_refused(self, site: Site) -> None:
         file = site.folder / "data_manifest.json"
         manifest = json.loads(file.read_text())

@@ -63,7 +63,9 @@ def plan(
     windows: Annotated[
         str | None, typer.Option(help="Windows of one client, for --unit window.")
     ] = None,
-    batch_size: Annotated[str | None, typer.Option(help="Windows in a step [default: 16]")] = None,
+    batch_size: Annotated[
+        str | None, typer.Option(help="Windows in a step [default: 64, or all if fewer]")
+    ] = None,
     local_epochs: Annotated[
         str | None, typer.Option(help="Passes over a client's data [default: 1]")
     ] = None,

@@ -9,7 +9,8 @@ from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, 
 from flwr.clientapp import ClientApp
 
 from fedaffect.build import build
-from fedaffect.clients.site import Site, TrainRequest, client_side, hosted
+from fedaffect.clients.exchange import TrainRequest
+from fedaffect.clients.site import Site, client_side, hosted
 from fedaffect.config import RunConfig
 
 client_app = ClientApp()

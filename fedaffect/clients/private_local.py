@@ -3,7 +3,7 @@
 Paper: M. Abadi et al., "Deep Learning with Differential Privacy", CCS 2016, Algorithm 1.
 
 Departures from the paper: none. What leaves the client is computed from its noised steps, the
-public plan and the global model; the training loss is not noised and counts as a metric.
+public plan and the global model; the training loss is not noised and stays on the client.
 """
 
 from __future__ import annotations

@@ -8,13 +8,14 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from fedaffect.build import Experiment, Fold
 from fedaffect.clients.account import AccountPlan, ClientAccount
+from fedaffect.clients.exchange import TrainReply, TrainRequest
 from fedaffect.clients.local import ClientData, Trainer, TrainPlan
 from fedaffect.clients.personal import PersonalLayers
 from fedaffect.clients.private_local import PrivateTrainer, WindowNoise
@@ -23,6 +24,7 @@ from fedaffect.failpoint import fail_here
 from fedaffect.models.factory import ModelFactory
 from fedaffect.privacy.base import ClippedSum, Mechanism
 from fedaffect.privacy.charges import Charge
+from fedaffect.privacy.mechanisms.noised import NoisedSum
 from fedaffect.strategies.base import Strategy
 
 FAILURES = (ArithmeticError, KeyError, RuntimeError, ValueError, MemoryError)
@@ -85,37 +87,6 @@ def _clients_of(fold: Fold, stress: np.ndarray) -> tuple[ClientData, ...]:
     )
 
 
-@dataclass(frozen=True)
-class TrainRequest:
-    """One round's work for a node.
-
-    Args:
-        fold: Number of the evaluation fold.
-        server_round: Number of the round, from 1.
-        release: Number of the release in the run, from 1.
-        client_ids: Clients to train.
-        bounds: Clip norms of this round, one a group of blocks; empty: as calibrated.
-    """
-
-    fold: int
-    server_round: int
-    release: int
-    client_ids: tuple[int, ...]
-    bounds: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
-class TrainReply:
-    """What the clients of one node release in one round; rows follow ``client_ids``."""
-
-    client_ids: tuple[int, ...]
-    updates: np.ndarray  # (n, r)
-    losses: tuple[float, ...]
-    within: tuple[int, ...] = ()  # 1 where no clip was needed, if the clip adapts
-    failed: dict[int, str] = field(default_factory=dict)  # client id -> why
-    refused: dict[int, str] = field(default_factory=dict)  # client id -> why its node refuses
-
-
 @dataclass
 class _Trained:
     """What one client is about to release."""
@@ -136,6 +107,7 @@ class Site:
         self.layout = side.factory.layout
         self.blocks = side.mechanism.blocks
         self.noised_steps = side.mechanism.noise_at == "steps"
+        self.trusts_nobody = side.mechanism.noise_at in ("client", "steps")
         self.personal = PersonalLayers(side.run)
         self.account = ClientAccount(side.account) if side.account is not None else None
         self._trainers: dict[int, Trainer | PrivateTrainer] = {}
@@ -173,7 +145,8 @@ class Site:
             try:
                 done.append(self._train_one(trainer, mechanism, start, request, client_id))
             except FAILURES as error:
-                failed[client_id] = f"{type(error).__name__}: {error}"[:200]
+                why = type(error).__name__
+                failed[client_id] = why if self.trusts_nobody else f"{why}: {error}"[:200]
         if self.noised_steps:
             fail_here("client.noised")
             self._account.released(charges)
@@ -228,7 +201,8 @@ class Site:
 
     def _noise(self, done: list[_Trained], mechanism: Mechanism, release: int) -> None:
         """Charge, then noise every contribution with its client's own key."""
-        bounds, norm = mechanism.bounds, mechanism.norm  # type: ignore[attr-defined]
+        assert isinstance(mechanism, NoisedSum)  # who else adds noise to a contribution
+        bounds, norm = mechanism.bounds, mechanism.norm
         alone = {one.client_id: ClippedSum(one.contribution, 1, bounds, norm) for one in done}
         digests = {c: mechanism.inputs_digest(total) for c, total in alone.items()}
         charges = self._account.charge(release, digests)
@@ -260,7 +234,7 @@ class Site:
         return TrainReply(
             tuple(one.client_id for one in done),
             updates,
-            tuple(one.loss for one in done),
+            () if self.trusts_nobody else tuple(one.loss for one in done),
             tuple(int(one.within) for one in done if one.within is not None),
             failed,
             refused,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fedaffect.params import Layout
 from fedaffect.privacy.base import Mechanism, Noise, ReleasePlan
+from fedaffect.privacy.break_even import clients_needed, noise_to_signal
 from fedaffect.privacy.groups import NoiseGroup
 from fedaffect.privacy.promise import protects
 from fedaffect.privacy.wording import times
@@ -45,13 +46,7 @@ def largest_sd(mechanism: Mechanism) -> float:
 
 
 def plan_forecast(mechanism: Mechanism, plan: ReleasePlan, layout: Layout) -> Forecast:
-    """Return the forecast of a calibrated ``mechanism`` under ``plan``.
-
-    Central: Gaussian noise on d coordinates of a sum has length sigma sqrt(d), the clipped updates
-    of n clients at most n C: equal at n = z sqrt(d); Laplace noise has L1 length d b: n = d b / C.
-    Local: the noise of n clients adds up to length sigma sqrt(n d): n = z^2 d; for Laplace noise
-    to L1 length d b sqrt(4 n / pi): n = (4 / pi) (d b / C)^2.
-    """
+    """Return the forecast of a calibrated ``mechanism`` under ``plan`` (``break_even``)."""
     events = mechanism.events(plan)
     noise: Noise = events[0].noise if events else "gaussian"
     sizes = mechanism.blocks.layout.block_sizes
@@ -59,9 +54,7 @@ def plan_forecast(mechanism: Mechanism, plan: ReleasePlan, layout: Layout) -> Fo
         [(g, g.parameters) for g in mechanism.groups], mechanism.spec.reach, noise
     )
     needed = _clients(mechanism, plan, noise, whole)
-    ratio = needed / plan.clients_per_round
-    if mechanism.noise_at in ("client", "steps"):
-        ratio = math.sqrt(ratio)  # noise on a mean of n falls with the root of n
+    ratio = noise_to_signal(needed, plan.clients_per_round, mechanism.noise_at)
     averaging = mechanism.noise_at == "steps"
     drowned = ratio > 1
     return Forecast(
@@ -105,12 +98,8 @@ def _noise_over_signal(parts: list[tuple[NoiseGroup, int]], reach: int, noise: N
 
 
 def _clients(mechanism: Mechanism, plan: ReleasePlan, noise: Noise, ratio: float) -> float:
-    """Return the clients at which noise and signal are equal, given their ``ratio`` at one."""
-    if mechanism.noise_at == "steps":
-        return (ratio / (plan.local.batch_size if plan.local else 1)) ** 2
-    if mechanism.noise_at == "client":
-        return ratio**2 * (4 / math.pi if noise == "laplace" else 1)
-    return ratio
+    batch_size = plan.local.batch_size if plan.local else 1
+    return clients_needed(ratio, noise, mechanism.noise_at, batch_size)
 
 
 def _of_steps(ratio: float, plan: ReleasePlan) -> str:

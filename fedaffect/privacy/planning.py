@@ -1,10 +1,6 @@
 """What a budget costs in noise, and noise in budget, before there are data or a model to train.
 
-Break-even: the number of clients in a round at which the noise on the average of their updates is
-as long as the whole clipped signal. Over d parameters that is n = z sqrt(d) for Gaussian noise at
-the server, n = z^2 d where every client adds its own, and in L1 n = d b / C or 4 d^2 b^2 / (pi C^2)
-for Laplace noise; under DP-SGD it is n = (z sqrt(d) / B)^2, for the average gradient of one step
-with B windows a client.
+Break-even clients: ``fedaffect.privacy.break_even``.
 """
 
 from __future__ import annotations
@@ -16,6 +12,7 @@ from dataclasses import dataclass, replace
 from fedaffect.errors import UsageError
 from fedaffect.privacy.accountants import accountant, rdp
 from fedaffect.privacy.base import Event, Method, Noise
+from fedaffect.privacy.break_even import NoiseAt, clients_needed, noise_to_signal
 from fedaffect.privacy.spec import Adjacency, Place, Unit
 
 TABLE_EPS = (1.0, 2.0, 5.0, 8.0, 15.0)
@@ -88,26 +85,25 @@ class Setting:
         amplified = self.poisson and self.where == "server"
         return Event(self.noise, scale, self.fraction if amplified else 1.0, rounds)
 
+    @property
+    def noise_at(self) -> NoiseAt:
+        """Where noise is drawn."""
+        return "steps" if self.unit == "window" else self.where
+
     def break_even(self, scale: float, parameters: int) -> float:
         """Return the clients in a round at which noise is as long as the clipped signal."""
-        d = parameters
-        if self.unit == "window":
-            return (scale / self.batch_size) ** 2 * d
-        if self.where == "client":
-            return scale**2 * d * (4 * d / math.pi if self.noise == "laplace" else 1)
-        return scale * (d if self.noise == "laplace" else math.sqrt(d))
+        ratio = scale * (parameters if self.noise == "laplace" else math.sqrt(parameters))
+        return clients_needed(ratio, self.noise, self.noise_at, self.batch_size)
 
     def noise_to_signal(self, scale: float) -> float:
         """Return length of the noise / length of the clipped signal, with the planned clients."""
-        ratio = self.break_even(scale, self.parameters) / self.clients_per_round
-        shared = self.where == "server" and self.unit == "client"
-        return ratio if shared else math.sqrt(ratio)
+        needed = self.break_even(scale, self.parameters)
+        return noise_to_signal(needed, self.clients_per_round, self.noise_at)
 
     def on_average(self, scale: float, clients: float) -> float:
         """Return sd / C of the noise, per coordinate of the average over ``clients`` clients."""
         sd = scale * (math.sqrt(2) if self.noise == "laplace" else 1) / self.batch_size
-        shared = self.where == "server" and self.unit == "client"
-        return sd / (clients if shared else math.sqrt(clients))
+        return sd / (clients if self.noise_at == "server" else math.sqrt(clients))
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ _ASSUMPTIONS = {
         "sends. The server need not be trusted.",
         "The client's own noise key stays secret, and its stream cannot be told from random.",
         "Where a smaller eps is stated for those who see only the global models: the other "
-        "clients add their noise honestly, too.",
+        "clients add their noise honestly, too, and nobody pools what he knows of it with others.",
         f"{_PUBLIC}data.",
         "Clients hold disjoint data; initial model and architecture do not depend on these data.",
     ),
@@ -183,3 +183,27 @@ def assumptions(scope: Scope) -> tuple[str, ...]:
     secret_draws = "Who takes part in a round, and how many, is never published."
     known = _ASSUMPTIONS[scope.noise_at]
     return (*known, secret_draws) if scope.amplified else known
+
+
+def not_covered(scope: Scope) -> tuple[str, ...]:
+    """Return what no promise here speaks of."""
+    drawn = "accuracies and losses printed by this run are un-noised releases"
+    if scope.noise_at in ("client", "steps"):
+        drawn = (
+            "losses stay on the clients, but the accuracies that this simulation prints come from "
+            "everybody's data, without noise"
+        )
+    rounding = (
+        "Laplace draws have the granularity of float64, which is not mitigated (Mironov 2012)"
+        if scope.noise == "laplace"
+        else "mitigated (sum of four Gaussians in float64), not proven"
+    )
+    return (
+        "hyper-parameters: their choice on the same data is not accounted",
+        f"metrics: {drawn}",
+        "failures: whether a client answered, and the kind of its failure, is not noised",
+        f"floating point: {rounding}",
+        "timing and other side channels",
+        "test-time biometrics: who gives signals to the model can be recognised from them",
+        "other runs on the same data: each has a budget of its own, and the budgets add up",
+    )

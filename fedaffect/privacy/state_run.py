@@ -91,7 +91,7 @@ def make_statement(
         if facts.key_kind == "secret" and mechanism.events(done)
         else None,
         assumptions=sentences.assumptions(scope) if made.shown else (),
-        not_covered=wording.NOT_COVERED,
+        not_covered=sentences.not_covered(scope),
         data_notes=facts.data_notes,
         warnings=person_warnings(scope, plan, person, spec.delta, accountant),
         noise_key_kind=facts.key_kind,

@@ -4,14 +4,6 @@ from __future__ import annotations
 
 import math
 
-NOT_COVERED = (
-    "hyper-parameters: their choice on the same data is not accounted",
-    "metrics: accuracies and losses printed by this run are un-noised releases",
-    "floating point: mitigated (sum of four Gaussians in float64), not proven",
-    "timing and other side channels",
-    "test-time biometrics: who gives signals to the model can be recognised from them",
-    "other runs on the same data: each has a budget of its own, and the budgets add up",
-)
 NO_NOISE = "No differential privacy: no noise was added and updates were not clipped."
 TEST_NOISE = "NO GUARANTEE: noise reproducible."
 NOTHING = "No statement: nothing has been released yet."

@@ -24,7 +24,8 @@ def learning_curves(record: RunRecord) -> Drawing | None:
     chance = record.figures
     with canvas(WIDTH_IN, 3.0) as figure:
         loss, stress, identity = figure.subplots(1, 3)
-        loss.set_title("Training loss")
+        told = any(r.loss is not None for r in record.rounds)
+        loss.set_title("Training loss" if told else "Training loss: stays on the clients")
         _curve(loss, record, lambda r: r.loss, "training loss", "ink", "v", 1)
         stress.set_title("Stress (%)")
         _curve(stress, record, lambda r: r.stress_balanced_accuracy, "balanced accuracy", "blue")

@@ -15,6 +15,7 @@ from fedaffect.errors import ClientsLostError, PrivacyError
 from fedaffect.failpoint import fail_here
 from fedaffect.privacy.base import ClippedSum, Mechanism, NoiseKey
 from fedaffect.privacy.clipping import clipped_sum
+from fedaffect.privacy.mechanisms.noised import NoisedSum
 from fedaffect.privacy.plausible import longest_contribution
 from fedaffect.privacy.run_budget import RunBudget
 from fedaffect.server.messages import RoundFacts, assign, ticket_of, train_messages
@@ -204,7 +205,8 @@ class RoundLoop:
     ) -> ClippedSum:
         """Return the noised sum: charged before the noise is drawn."""
         assert self.key is not None  # seen to at the start
-        total = clipped_sum(updates.rows, mechanism, updates.within)  # type: ignore[arg-type]
+        assert isinstance(mechanism, NoisedSum)  # who else adds noise to a sum
+        total = clipped_sum(updates.rows, mechanism, updates.within)
         secret = self.draws is not None and self.sampler.kind == "poisson"
         digest = mechanism.inputs_digest(total)
         if self.budget is not None:
@@ -250,11 +252,12 @@ def mechanism_bounds(mechanism: Mechanism) -> tuple[float, ...]:
 
 
 def _expected(mechanism: Mechanism, ticket: str) -> Expected:
-    longest = longest_contribution(mechanism) if mechanism.noise_at == "client" else math.inf  # type: ignore[arg-type]
+    longest = longest_contribution(mechanism) if isinstance(mechanism, NoisedSum) else math.inf
     return Expected(
         ticket,
         mechanism.blocks.digest,
         len(mechanism.blocks.released),
         longest,
-        mechanism.spec.clip.adaptive is not None,
+        counts_clip=mechanism.spec.clip.adaptive is not None,
+        tells_loss=mechanism.noise_at in ("nowhere", "server"),
     )

@@ -38,6 +38,8 @@ class Expected:
         width: Number r of released coordinates.
         longest: Norm that no honest contribution exceeds; infinite where the server clips.
         counts_clip: Whether every contribution says if it needed no clip.
+        tells_loss: Whether a training loss comes with every contribution; where the clients draw
+            the noise it would leave them without any.
     """
 
     ticket: str
@@ -45,6 +47,7 @@ class Expected:
     width: int
     longest: float = math.inf
     counts_clip: bool = False
+    tells_loss: bool = True
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ def accept(replies: Iterable[Message], asked: dict[int, list[int]], expected: Ex
     return Updates(
         tuple(ids),
         np.stack([good.rows[i] for i in ids]) if ids else np.empty((0, expected.width)),
-        tuple(good.losses[i] for i in ids),
+        tuple(good.losses[i] for i in ids) if expected.tells_loss else (),
         tuple(good.rejected + good.refused),
         sum(good.within[i] for i in ids) if expected.counts_clip else None,
         tuple(good.refused),
@@ -138,6 +141,10 @@ def _read(reply: Message, asked: list[int], expected: Expected) -> _Answer:
         raise _RefusedError("answers for clients that it was not asked to train")
     metrics = reply.content.metric_records["metrics"]
     losses = [float(x) for x in _values(metrics["loss"])]
+    if not expected.tells_loss:
+        if losses:
+            raise _RefusedError("tells training losses that nobody has noised")
+        losses = [0.0] * len(ids)
     within = _values(metrics["within"]) if expected.counts_clip else [0] * len(ids)
     if not all(type(bit) is int and bit in (0, 1) for bit in within):
         raise _RefusedError("counts clients within the clip by more than one each")

@@ -9,7 +9,8 @@ from tiny import RAGGED, tiny
 
 from fedaffect.build import Experiment, build
 from fedaffect.clients.app import client_app
-from fedaffect.clients.site import Site, TrainRequest, client_side, host, hosted
+from fedaffect.clients.exchange import TrainRequest
+from fedaffect.clients.site import Site, client_side, host, hosted
 from fedaffect.server.validation import Expected, Updates, accept
 from fedaffect.simulations.flower_internals import adopt_task_identity
 

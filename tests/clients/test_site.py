@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fedaffect.clients.exchange import TrainReply, TrainRequest
 from tiny import tiny
 
 from fedaffect.build import Experiment, build
 from fedaffect.clients.account import AccountPlan
-from fedaffect.clients.site import Site, TrainReply, TrainRequest, client_side
+from fedaffect.clients.site import Site, client_side
 from fedaffect.home import state_home
 from fedaffect.privacy.ledger import Ledger
 from fedaffect.privacy.noise import SecretNoiseKey
@@ -66,6 +67,21 @@ def test_every_contribution_has_noise_of_its_own_and_is_charged() -> None:
         assert abs(row.std() / sd - 1) < 5 / np.sqrt(2 * n) and abs(row.mean()) < 5 * sd / n**0.5
     assert abs(np.corrcoef(noise)[0, 1]) < 5 / np.sqrt(n)
     assert charged() == {0: 1, 1: 1}
+
+
+@pytest.mark.parametrize("unit", ["client", "window"])
+def test_what_nobody_noised_stays_on_the_clients(unit: str) -> None:
+    changes = {**LOCAL, "dp.unit": unit, "federation.batch_size": 8}
+    experiment = build(tiny(changes))
+    side = client_side(experiment, "run", account_of(experiment))
+    spoilt = np.full_like(side.folds[0][1].features, np.nan)
+    first, second, *others = side.folds[0]
+    broken = (first, replace(second, features=spoilt), *others)
+    reply = ask(Site(replace(side, folds=(broken,))), clients=(0, 1, 99))
+    assert reply.losses == () and 0 in reply.client_ids
+    assert set(reply.failed.values()) <= {"KeyError", "ValueError"} and 99 in reply.failed
+    central = build(tiny({**LOCAL, "dp.where": "server"}))
+    assert len(ask(Site(client_side(central, "run", account_of(central)))).losses) == 2
 
 
 def test_the_same_round_again_repeats_the_release_at_no_cost() -> None:
