@@ -80,7 +80,14 @@ class DPConfig(Section):
     def _clip(cls, value: object) -> float | str:
         if value == "adaptive":
             return "adaptive"
-        return require.number("--clip", value, above=0, at_most=1e6)
+        try:
+            return require.number("--clip", value, above=0, at_most=1e6)
+        except UsageError as error:
+            if error.code != "E201":
+                raise
+            raise UsageError(
+                "E201", error.message, do="give a number such as 1.0, or adaptive"
+            ) from None
 
     @field_validator("clip_start", mode="before")
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import secrets
@@ -161,6 +162,28 @@ def write_manifest(folder: Path, run_id: str) -> None:
             "E803", f"cannot read {error.filename}: {error.strerror}", do="run it again"
         ) from error
     write_json_atomic(folder / MANIFEST_NAME, {"run_id": run_id, "files": files})
+
+
+def renew_in_manifest(folder: Path, name: str) -> None:
+    """Take the present hash of the file ``name`` into the manifest, and of no other.
+
+    For a file that was made anew from others, such as the report; without a manifest nothing is
+    done.
+
+    Raises:
+        StorageError: E803 the manifest cannot be written; E804 it cannot be read.
+    """
+    path = folder / MANIFEST_NAME
+    if not path.exists():
+        return
+    try:
+        manifest = json.loads(path.read_bytes())
+        manifest["files"][name] = _sha256(folder / name)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StorageError(
+            "E804", f"{path} cannot be read ({type(error).__name__})", do="repeat the run"
+        ) from error
+    write_json_atomic(path, manifest)
 
 
 def file_hashes(folder: Path) -> dict[str, str]:

@@ -96,3 +96,12 @@ def test_adaptive_clip_takes_its_settings() -> None:
     assert (clip.bound, clip.adaptive.quantile, clip.adaptive.rate) == (3.0, 0.4, 0.2)
     fixed = spec(dp="gaussian", eps="5", clip="2.5").clip
     assert (fixed.bound, fixed.adaptive) == (2.5, None)
+
+
+def test_a_misspelt_clip_is_told_both_ways_to_give_one() -> None:
+    with pytest.raises(UsageError, match="--clip 'fast'") as caught:
+        asked(dp="gaussian", eps="5", clip="fast")
+    assert (caught.value.code, caught.value.do) == (
+        "E201",
+        "give a number such as 1.0, or adaptive",
+    )

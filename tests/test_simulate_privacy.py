@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from command_line import call
 from safetensors import safe_open
 from safetensors.numpy import load_file
 from simulated import GAUSSIAN, Run, simulated
+
+from fedaffect.verification import verify
 
 TESTED = GAUSSIAN | {"dp.unsafe_test_noise": "engines"}
 
@@ -125,6 +129,30 @@ class TestLedger:
             content = path.read_bytes()
             assert not any(form in content for form in forms), path
         assert (home / "noise.key").stat().st_mode & 0o777 == 0o600
+
+
+class TestVerify:
+    def test_a_run_is_what_it_says_and_stays_so_when_its_report_is_written_again(
+        self, private: Run, home: Path, tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "copy"
+        shutil.copytree(private.folder, folder)
+        assert [c.failure for c in verify(folder, home)] == [None] * 5
+        page = folder / "report.html"
+        page.write_text(page.read_text() + "<!-- of another version -->")
+        assert [c.name for c in verify(folder, home) if c.failure] == ["files"]
+        assert call("report", folder).code == 0
+        assert [c.failure for c in verify(folder, home)] == [None] * 5
+
+    def test_writing_the_report_again_hides_no_other_change(
+        self, private: Run, home: Path, tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "copy"
+        shutil.copytree(private.folder, folder)
+        (folder / "metrics.json").write_text("{}")
+        assert call("report", folder).code == 0
+        (failed,) = [c for c in verify(folder, home) if c.failure]
+        assert "metrics.json" in str(failed.text)
 
 
 class TestNoise:

@@ -26,9 +26,12 @@ def report(
     from fedaffect.atomic_file import write_text_atomic
     from fedaffect.reports.html_page import render_html
     from fedaffect.reports.json_file import load_record
+    from fedaffect.run_folder import renew_in_manifest
 
     folder = Path(run) if Path(run).is_dir() else Path("runs") / run
     record = load_record(folder)
     path = Path(out) if out else folder / "report.html"
     write_text_atomic(path, render_html(record))
+    if not out:
+        renew_in_manifest(folder, path.name)
     typer.echo(str(path))

@@ -23,10 +23,11 @@ def learning_curves(record: RunRecord) -> Drawing | None:
     title = findings.learning(record)
     chance = record.figures
     with canvas(WIDTH_IN, 3.0) as figure:
-        loss, stress, identity = figure.subplots(1, 3)
-        told = any(r.loss is not None for r in record.rounds)
-        loss.set_title("Training loss" if told else "Training loss: stays on the clients")
-        _curve(loss, record, lambda r: r.loss, "training loss", "ink", "v", 1)
+        told = any(r.loss is not None for r in record.rounds)  # else it stays on the clients
+        *first, stress, identity = figure.subplots(1, 3 if told else 2)
+        for loss in first:
+            loss.set_title("Training loss")
+            _curve(loss, record, lambda r: r.loss, "training loss", "ink", "v", 1)
         stress.set_title("Stress (%)")
         _curve(stress, record, lambda r: r.stress_balanced_accuracy, "balanced accuracy", "blue")
         _curve(stress, record, lambda r: r.stress_macro_f1, "macro F1", "green", "D")
@@ -38,17 +39,18 @@ def learning_curves(record: RunRecord) -> Drawing | None:
         own = "own head (not a privacy metric)"
         _curve(identity, record, lambda r: r.identity_own_head, own, "purple", "s")
         chance_line(identity, chance.identity_strongest.chance)
-        for axes in (loss, stress, identity):
+        for axes in (*first, stress, identity):
             axes.set_xlabel("round")
             axes.xaxis.get_major_locator().set_params(integer=True)
             axes.margins(y=0.12)
         entries = {
             text: handle
-            for axes in (loss, stress, identity)
+            for axes in (*first, stress, identity)
             for handle, text in zip(*axes.get_legend_handles_labels(), strict=True)
         }
         figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=6)
-        about = "Three line charts over rounds: training loss, stress figures, identity figures."
+        shown = "training loss, stress figures" if told else "stress figures"
+        about = f"Line charts over rounds: {shown}, identity figures."
         svg = to_svg(figure, "curves", title, about)
     columns: tuple[str, ...] = (
         "Fold",

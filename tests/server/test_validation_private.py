@@ -57,3 +57,13 @@ def test_one_bad_row_takes_its_bit_along() -> None:
     answer.content["updates"] = ArrayRecord([np.array([[1.0, 2.0, 3.0], [np.nan, 0.0, 0.0]])])
     updates = accept([answer], {2: [0, 3]}, COUNTING)
     assert (updates.client_ids, updates.within) == ((0,), 1)
+
+
+def test_losses_that_nobody_noised_are_refused_where_the_clients_draw_the_noise() -> None:
+    silent = replace(EXPECTED, tells_loss=False)
+    answer = content([0, 3], ROWS)
+    answer["metrics"] = MetricRecord({"loss": [], "within": []})
+    updates = accept([reply(2, answer)], {2: [0, 3]}, silent)
+    assert (updates.client_ids, updates.losses) == ((0, 3), ())
+    telling = accept([reply(2, content([0, 3], ROWS))], {2: [0, 3]}, silent)
+    assert telling.client_ids == () and "nobody has noised" in telling.rejected[0]
