@@ -193,6 +193,21 @@ class FederationConfig(Section):
         return registry.check_name("strategy", value)
 
 
+class AuditConfig(Section):
+    """What a run does so that it can be audited.
+
+    ``canaries`` are simulated clients with random updates; half of them take part. They cost
+    utility, and a run with them is labelled.
+    """
+
+    canaries: int = 0
+
+    @field_validator("canaries", mode="before")
+    @classmethod
+    def _canaries(cls, value: object) -> int:
+        return require.integer("audit.canaries", value, at_least=0, at_most=10_000)
+
+
 class RunSection(Section):
     """Where and how the run is carried out; only ``seed`` and ``dtype`` change a result."""
 
@@ -229,6 +244,7 @@ class RunConfig(Section):
     model: ModelConfig = Field(default_factory=ModelConfig)
     federation: FederationConfig = Field(default_factory=FederationConfig)
     dp: DPConfig = Field(default_factory=DPConfig)
+    audit: AuditConfig = Field(default_factory=AuditConfig)
     run: RunSection = Field(default_factory=RunSection)
 
     @property

@@ -50,6 +50,26 @@ ATTACKS = {
     "linear": "fedaffect.privacy.attacks.identity:LinearProbe",
     "mlp": "fedaffect.privacy.attacks.identity:SmallMLP",
 }
+_ATTACK = "fedaffect.privacy.attacks"
+_AUDIT = "fedaffect.privacy.audits"
+AUDITS = {
+    "identity": f"{_ATTACK}.identity_layers:IdentityByLayer",
+    "verification": f"{_ATTACK}.verification:Verification",
+    "identity-adaptive": f"{_ATTACK}.identity_adaptive:AdaptiveIdentity",
+    "linkability": f"{_ATTACK}.linkability:Linkability",
+    "membership-loss": f"{_ATTACK}.membership_loss:LossThreshold",
+    "membership-rmia": f"{_ATTACK}.membership_rmia:Rmia",
+    "membership-lira": f"{_ATTACK}.membership_lira:OfflineLira",
+    "membership-subject": f"{_ATTACK}.membership_subject:SubjectMembership",
+    "inversion": f"{_ATTACK}.inversion:UpdateInversion",
+    "attribute": f"{_ATTACK}.attribute:AttributeInference",
+    "property": f"{_ATTACK}.property:PropertyInference",
+    "mechanism": f"{_AUDIT}.mechanism:MechanismAudit",
+    "canary": f"{_AUDIT}.canary:CanaryAudit",
+    "one-run": f"{_AUDIT}.one_run:OneRunAudit",
+    "multi-run": f"{_AUDIT}.multi_run:MultiRunAudit",
+    "refute-sensitivity": f"{_AUDIT}.refute_sensitivity:RefuteSensitivity",
+}
 ENGINES = {
     "local": "fedaffect.simulations.local:LocalGrid",
     "ray": "fedaffect.simulations.ray:RayGrid",
@@ -61,6 +81,7 @@ KINDS: dict[str, dict[str, str]] = {
     "strategy": STRATEGIES,
     "dp": MECHANISMS,
     "attack": ATTACKS,
+    "audit": AUDITS,
     "engine": ENGINES,
 }
 
