@@ -183,6 +183,7 @@ class Evidence:
         canaries: Canary clients of the run; ``None`` without.
         own_head_released: Whether the identity head left the clients at all.
         rounds: Rounds of the run.
+        gate_confidence: Confidence of every gated bound: 0.999, Bonferroni over the gated tests.
     """
 
     seed: int
@@ -204,6 +205,7 @@ class Evidence:
     canaries: Canaries | None
     own_head_released: bool
     rounds: int
+    gate_confidence: float = 0.999
 
 
 class Attack(Protocol):
