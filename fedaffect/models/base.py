@@ -51,6 +51,19 @@ class MultitaskModel(nn.Module, ABC):
         """Return task name to (B, K)."""
         return self.heads(self.embed(batch))
 
+    def layers(self, batch: Batch) -> dict[str, Tensor]:
+        """Return layer name to activations (B, width), in order from the input to the heads.
+
+        The first is the input, the logits of a head are called ``task:NAME``, and the last layer
+        before them is what :meth:`embed` returns. A model with more to show overrides this.
+        """
+        h = self.embed(batch)
+        return {"input": batch["features"].flatten(1), "embedding": h} | self.head_layers(h)
+
+    def head_layers(self, h: Tensor) -> dict[str, Tensor]:
+        """Return ``task:NAME`` to logits (B, K), from the shared representation ``h`` (B, H)."""
+        return {f"task:{name}": logits for name, logits in self.heads(h).items()}
+
     @abstractmethod
     def blocks(self) -> dict[str, list[str]]:
         """Return block name to its parameter names: a partition of all parameters.

@@ -63,12 +63,24 @@ class StressIdentityCNN(MultitaskModel):
 
     def embed(self, batch: Batch) -> Tensor:
         """Return the output of FC_1, (B, 100)."""
+        return self._trunk(batch)["fc_1"]
+
+    def layers(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the input, each convolution after pooling and ReLU, FC_1, and the logits."""
+        trunk = self._trunk(batch)
+        return {"input": batch["features"]} | trunk | self.head_layers(trunk["fc_1"])
+
+    def _trunk(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the shared layers by name, (B, width) each: ``conv_1`` to ``fc_1``."""
         h = batch["features"].unsqueeze(1)  # (B, 1, F)
-        convolutions = (self.conv_1, self.conv_4, self.conv_7)
-        for conv, (window, stride) in zip(convolutions, POOLS, strict=True):
+        convolutions = {"conv_1": self.conv_1, "conv_4": self.conv_4, "conv_7": self.conv_7}
+        layers: dict[str, Tensor] = {}
+        for (name, conv), (window, stride) in zip(convolutions.items(), POOLS, strict=True):
             h = F.relu(F.max_pool1d(conv(F.pad(h, (3, 4))), window, stride))
+            layers[name] = h.flatten(1)
         # for F = 60: (B, 20, 30), (B, 40, 12), (B, 60, 6)
-        return F.relu(self.fc_1(h.flatten(1)))  # (B, 100)
+        layers["fc_1"] = F.relu(self.fc_1(layers["conv_7"]))  # (B, 100)
+        return layers
 
     def heads(self, h: Tensor) -> dict[str, Tensor]:
         """Return stress (B, 2) and identity (B, n_identities) logits from ``h`` (B, 100)."""

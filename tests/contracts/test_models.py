@@ -49,6 +49,18 @@ def test_heads_see_the_embedding_only(model: MultitaskModel) -> None:
         assert torch.equal(out, again[name])
 
 
+def test_layers_lead_from_the_input_over_the_embedding_to_the_heads(model: MultitaskModel) -> None:
+    batch = windows(5)
+    layers = model.layers(batch)
+    heads = {f"task:{name}": logits for name, logits in model(batch).items()}
+    *_, embedding = [name for name in layers if not name.startswith("task:")]
+    assert next(iter(layers)) == "input" and torch.equal(layers["input"], batch["features"])
+    assert torch.equal(layers[embedding], model.embed(batch))
+    assert list(layers)[-len(heads) :] == list(heads)
+    assert all(torch.equal(layers[name], logits) for name, logits in heads.items())
+    assert {(len(h), h.ndim) for h in layers.values()} == {(5, 2)}
+
+
 def test_blocks_partition_the_parameters(factory: ModelFactory) -> None:
     layout = factory.layout
     parts = [layout.indices(block) for block in layout.blocks]

@@ -180,3 +180,21 @@ def test_initial_values_depend_on_the_seed_alone() -> None:
         torch.cat([p.detach().reshape(-1) for p in model.parameters()]).numpy(),
         first.astype(np.float32),
     )
+
+
+def test_layers_are_those_of_the_table_after_pooling_and_relu() -> None:
+    ours, (trunk, stress, identity), x = pair(60, 15, seed=3)
+    flat = trunk[0]
+    assert isinstance(flat, nn.Sequential)
+    h, table = x.unsqueeze(1), {"input": x}
+    for number, name in enumerate(("conv_1", "conv_4", "conv_7")):
+        h = flat[4 * number : 4 * number + 4](h)
+        table[name] = h.flatten(1)
+    table["fc_1"] = trunk(x.unsqueeze(1))
+    table |= {"task:stress": stress(table["fc_1"]), "task:identity": identity(table["fc_1"])}
+    layers = ours.layers({"features": x})
+    assert [(name, h.shape[1]) for name, h in layers.items()] == [
+        ("input", 60), ("conv_1", 600), ("conv_4", 480), ("conv_7", 360), ("fc_1", 100),
+        ("task:stress", 2), ("task:identity", 15),
+    ]  # fmt: skip
+    assert all(torch.equal(h, table[name]) for name, h in layers.items())
