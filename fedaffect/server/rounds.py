@@ -64,6 +64,7 @@ class RoundLoop:
         budget: The server's account in the privacy ledger, ``None`` where it has none.
         min_success: Smallest share of the asked clients that must answer.
         timeout_s: Longest wait for the replies of a round.
+        on_uploads: Told of every round, the model (d,) that was sent, and what came back.
     """
 
     run: str
@@ -78,6 +79,7 @@ class RoundLoop:
     budget: RunBudget | None
     min_success: float = 0.5
     timeout_s: float = 3600.0
+    on_uploads: Callable[[RoundFacts, np.ndarray, Updates], None] = lambda *round: None
 
     def __post_init__(self) -> None:
         central = self.mechanism.noise_at == "server"
@@ -122,6 +124,7 @@ class RoundLoop:
                 timeout=self.timeout_s,
             )
             updates = accept(replies, asked, _expected(mechanism, ticket))
+            self.on_uploads(about, params, updates)
             abandoned = len(updates.client_ids) < self.min_success * len(chosen)
             if abandoned:
                 lost += 1

@@ -58,7 +58,7 @@ class Training:
             PrivacyError: E40x the ledger or the key cannot be used.
         """
         e = self.experiment
-        loop, resumed = self._loop(grid), self.start
+        loop, resumed = self.loop(grid), self.start
         if resumed is not None:
             self.params = list(resumed.params)
         for fold in e.folds[resumed.fold if resumed is not None else 0 :]:
@@ -88,7 +88,8 @@ class Training:
         where = f"round {done + 1} of {rounds}" + (f", fold {fold + 1} of {folds}" * (folds > 1))
         return PrivacyError(stop.code, f"stopped before {where}: {stop.message}", do=stop.do)
 
-    def _loop(self, grid: Grid) -> RoundLoop:
+    def loop(self, grid: Grid) -> RoundLoop:
+        """Return the rounds of this training over ``grid``."""
         e = self.experiment
         cap = e.config.dp.participation_cap
         return RoundLoop(
