@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fedaffect import references
@@ -32,6 +33,7 @@ DP = {
     "dp.participation_cap": 2,
     "dp.paper_records": 10,
     "dp.z": 2.0,
+    "audit.canaries": 3,
 }
 OTHER_BUDGETS = {"dp.eps_per_round", "dp.sigma", "dp.unit"}  # do not go with those above
 OTHER: dict[str, Any] = {
@@ -146,3 +148,15 @@ def test_a_damaged_file_counts_as_missing(home: Path, damage: bytes) -> None:
     (path,) = [p for p in home.rglob("*.json") if p.is_file()]
     path.write_bytes(damage)
     assert references.cached(key({})) is None
+
+
+def test_parameters_are_found_to_the_last_bit(home: Path) -> None:
+    params = np.array([1 / 3, -0.0, 5e-324, 1e300])
+    assert references.cached_params(key({})) is None
+    references.store_params(key({}), params)
+    found = references.cached_params(key({}))
+    assert found is not None
+    assert found.tobytes() == params.tobytes()
+    (path,) = home.rglob("*.safetensors")
+    path.write_bytes(path.read_bytes()[:-1])
+    assert references.cached_params(key({})) is None
