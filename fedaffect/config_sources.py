@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,7 @@ def resolve(
     overrides: Sequence[str] = (),
     file: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    without: Collection[str] = (),
 ) -> tuple[RunConfig, dict[str, str]]:
     """Return the configuration and, for every dotted key, where its value came from.
 
@@ -81,6 +82,7 @@ def resolve(
         overrides: Texts ``a.b=c``.
         file: A TOML file.
         environment: Usually ``os.environ``.
+        without: Keys and sections that keep their defaults, whatever the sources say.
 
     Raises:
         UsageError: E211 unknown key; E212 wrong type; E213 unreadable file; E214 newer version.
@@ -107,6 +109,9 @@ def resolve(
     nested: dict[str, dict[str, Any]] = {}
     for key, value in values.items():
         section, _, name = key.partition(".")
+        if key in without or section in without:
+            origins[key] = "default"
+            continue
         nested.setdefault(section, {})[name] = value
     places = origins | {key: line for key, line in lines.items() if origins[key] == str(file)}
     try:
