@@ -42,11 +42,11 @@ def _start(planned: Outline, run_id: str) -> SimulationGrid:
 
 def _ready(engine: Future[SimulationGrid]) -> SimulationGrid:
     grid = engine.result()
-    _take_back_signals()
+    take_back_signals()
     return grid
 
 
-def _take_back_signals() -> None:
+def take_back_signals() -> None:
     """Install Python's handlers again: Ray's own would end the process with a stack dump."""
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -6,24 +6,19 @@ for this round. Works on one machine or, with an address, on a cluster that alre
 
 from __future__ import annotations
 
-import logging
 import os
-import shutil
-import socket
-import tempfile
 import time
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import urlsplit
 
 from flwr.app import Context, Error, Message, RecordDict
 
 from fedaffect.clients.site import ClientSide
-from fedaffect.errors import ClientsLostError, UsageError
+from fedaffect.errors import ClientsLostError
 from fedaffect.simulations.local import SimulationGrid, node_context
+from fedaffect.simulations.ray_session import RaySession
 
 TRIES = 2
-KNOCK_S = 5.0
 FIRST_NODE_ID = 2
 NODE_LOST = 5  # Flower's error code for a node that is not available
 
@@ -70,8 +65,7 @@ class RayGrid(SimulationGrid):
     def __init__(
         self, run_key: str, workers: int | None = None, address: str | None = None
     ) -> None:
-        self._temp: str | None = None
-        self._start_ray(workers, address)
+        self._session = RaySession(workers, address)
         import ray
 
         cpus = int(ray.cluster_resources().get("CPU", 1))
@@ -142,42 +136,7 @@ class RayGrid(SimulationGrid):
         for actor in self._actors.values():
             ray.kill(actor)
         self._actors = {}
-        if self._owns_ray:
-            ray.shutdown()
-        if self._temp:
-            shutil.rmtree(self._temp, ignore_errors=True)
-
-    def _start_ray(self, workers: int | None, address: str | None) -> None:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        os.environ.setdefault("RAY_DEDUP_LOGS", "0")
-        logging.getLogger("ray._private.worker").setLevel(logging.ERROR)
-        import ray
-
-        self._owns_ray = not ray.is_initialized()
-        if not self._owns_ray:
-            return
-        quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
-        if address:
-            try:
-                _knock(address)
-                ray.init(address=address, **quiet)
-            except (OSError, ValueError, RuntimeError) as error:
-                raise UsageError(
-                    "E240",
-                    f"--ray-address {address} does not answer: {type(error).__name__}",
-                    do="start the cluster first, or leave --ray-address out",
-                ) from error
-            return
-        # Short, as socket paths end at 107 bytes; Ray opens its folder to all, so ours closes it.
-        self._temp = tempfile.mkdtemp(prefix="fa-")
-        ray.init(
-            num_cpus=workers or os.cpu_count(),
-            include_dashboard=False,
-            object_store_memory=512 * 1024**2,
-            _temp_dir=os.path.join(self._temp, "r"),
-            **quiet,
-        )
+        self._session.close()
 
     def _restart(self, node: int) -> None:
         """Start the worker of ``node``; end the one that it has, if any."""
@@ -205,13 +164,6 @@ class RayGrid(SimulationGrid):
     def _send(self, message: Message, model: Any) -> Any:
         node = message.metadata.dst_node_id
         return self._actors[node].answer.remote(message, model, node_context(self.run_key, node))
-
-
-def _knock(address: str) -> None:
-    """Raise ``OSError`` at once where nobody listens; Ray itself would try for minutes."""
-    place = urlsplit(address if "://" in address else f"ray://{address}")
-    if place.hostname and place.port:
-        socket.create_connection((place.hostname, place.port), KNOCK_S).close()
 
 
 def _lost(message: Message, why: str) -> Message:

@@ -1,0 +1,75 @@
+"""Ray while it is needed: started quietly here or joined at an address, stopped if we started it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import socket
+import tempfile
+from urllib.parse import urlsplit
+
+from fedaffect.errors import UsageError
+
+KNOCK_S = 5.0
+
+
+class RaySession:
+    """Ray, up until ``close``. A Ray that this process has started before is left running.
+
+    Args:
+        workers: CPUs that Ray shares out (default: those of the machine).
+        address: Address of a running Ray cluster, as for ``ray.init``.
+
+    Raises:
+        UsageError: E240 the cluster at ``address`` does not answer.
+    """
+
+    def __init__(self, workers: int | None = None, address: str | None = None) -> None:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        os.environ.setdefault("RAY_DEDUP_LOGS", "0")
+        logging.getLogger("ray._private.worker").setLevel(logging.ERROR)
+        import ray
+
+        self._temp: str | None = None
+        self._owns_ray = not ray.is_initialized()
+        if not self._owns_ray:
+            return
+        quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
+        if address:
+            try:
+                _knock(address)
+                ray.init(address=address, **quiet)
+            except (OSError, ValueError, RuntimeError) as error:
+                raise UsageError(
+                    "E240",
+                    f"--ray-address {address} does not answer: {type(error).__name__}",
+                    do="start the cluster first, or leave --ray-address out",
+                ) from error
+            return
+        # Short, as socket paths end at 107 bytes; Ray opens its folder to all, so ours closes it.
+        self._temp = tempfile.mkdtemp(prefix="fa-")
+        ray.init(
+            num_cpus=workers or os.cpu_count(),
+            include_dashboard=False,
+            object_store_memory=512 * 1024**2,
+            _temp_dir=os.path.join(self._temp, "r"),
+            **quiet,
+        )
+
+    def close(self) -> None:
+        """Stop Ray if this session started it, and remove its temporary folder."""
+        import ray
+
+        if self._owns_ray:
+            ray.shutdown()
+        if self._temp:
+            shutil.rmtree(self._temp, ignore_errors=True)
+
+
+def _knock(address: str) -> None:
+    """Raise ``OSError`` at once where nobody listens; Ray itself would try for minutes."""
+    place = urlsplit(address if "://" in address else f"ray://{address}")
+    if place.hostname and place.port:
+        socket.create_connection((place.hostname, place.port), KNOCK_S).close()
