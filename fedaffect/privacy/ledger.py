@@ -156,6 +156,12 @@ class Ledger:
             self._append(list(fresh.values()))
         fail_here("ledger.released")
 
+    def paid(self, run: str, charge: Charge) -> bool:
+        """Return whether ``run`` has paid for this release of these inputs on these terms."""
+        with self._file.locked():
+            known = run in self._accounts and self._accounts[run].terms == charge.terms
+            return known and self._release(charge) in self._charged(run, charge.party)
+
     def spent(self, run: str, party: str | None = None) -> int:
         """Return how many releases a party of ``run`` has paid for, finished or not.
 

@@ -74,7 +74,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     """
     fail_here("checkpoint.before")
     at, place = checkpoint.progress, private_folder(folder / FOLDER)
-    write_bytes_atomic(place / _name(at), _encoded(checkpoint))
+    write_bytes_atomic(place / _name(at.fold, at.server_round), _encoded(checkpoint))
     fail_here("checkpoint.written")
     for old in _files(place)[KEPT:]:
         old.unlink(missing_ok=True)
@@ -109,12 +109,20 @@ def latest(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
     return None
 
 
+def after(folder: Path, fold: int, server_round: int) -> Checkpoint | None:
+    """Return the checkpoint after a round; ``None`` where it was dropped or is not whole."""
+    try:
+        return _decoded(folder / FOLDER / _name(fold, server_round))
+    except _DamagedError:
+        return None
+
+
 class _DamagedError(Exception):
     """A checkpoint that is not as it was written."""
 
 
-def _name(at: Progress) -> str:
-    return f"fold-{at.fold}-round-{at.server_round}.safetensors"
+def _name(fold: int, server_round: int) -> str:
+    return f"fold-{fold}-round-{server_round}.safetensors"
 
 
 def _files(place: Path) -> list[Path]:
@@ -179,7 +187,7 @@ def _decoded(path: Path) -> Checkpoint:
             bounds=tuple(about["bounds"]),
             recorded=about["recorded"],
         )
-        if path.name != _name(progress):
+        if path.name != _name(progress.fold, progress.server_round):
             raise _DamagedError("the name of another round")
         privacy = about["privacy"]
         if not privacy.items() <= header.items():

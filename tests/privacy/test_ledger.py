@@ -248,3 +248,16 @@ def test_an_amplified_release_is_never_made_of_other_inputs(tmp_path: Path) -> N
         assert caught.value.code == "E401" and ledger.spent("run-a") == 1
         ledger.charge("run-a", [of(2, b"other", clients=None, terms=sampled)], 3)
         assert ledger.spent("run-a") == 2
+
+
+def test_what_was_paid_is_one_release_of_one_input_by_one_party(tmp_path: Path) -> None:
+    with opened(tmp_path) as ledger:
+        assert not ledger.paid("run-a", of(1, b"sum"))
+        charge(ledger, 1, b"sum")
+        assert ledger.paid("run-a", of(1, b"sum"))
+        assert not ledger.paid("run-b", of(1, b"sum"))
+        assert not ledger.paid("run-a", of(2, b"sum"))
+        assert not ledger.paid("run-a", of(1, b"another sum"))
+        assert not ledger.paid("run-a", of(1, b"sum", party="client 0"))
+        assert not ledger.paid("run-a", of(1, b"sum", terms=replace(TERMS, z=1.0)))
+        assert ledger.spent("run-a") == 1

@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from fedaffect.errors import StorageError
-from fedaffect.server.checkpoint import Checkpoint, Progress, latest, save
+from fedaffect.server.checkpoint import Checkpoint, Progress, after, latest, save
 
 EDGES = np.array([0.0, -0.0, 5e-324, -1e-310, 1e300, 0.1, np.pi, np.nextafter(1, 2)])
 
@@ -179,3 +179,15 @@ def test_nothing_is_unpickled(tmp_path: Path, name: str) -> None:
     else:
         assert same(newest(tmp_path)[0], checkpoint(1))
     assert not mark.exists()
+
+
+def test_one_round_is_found_where_it_is_kept_and_whole(tmp_path: Path) -> None:
+    for server_round in (1, 2, 3):
+        save(tmp_path, checkpoint(server_round, shift=server_round))
+    assert same(after(tmp_path, 0, 2), checkpoint(2, shift=2))
+    assert same(after(tmp_path, 0, 3), checkpoint(3, shift=3))
+    assert after(tmp_path, 0, 1) is None  # dropped
+    assert after(tmp_path, 1, 3) is None
+    path = tmp_path / "checkpoints" / "fold-0-round-2.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert after(tmp_path, 0, 2) is None
