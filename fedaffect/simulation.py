@@ -17,18 +17,17 @@ from flwr.app import Context, RecordDict
 from fedaffect import references, run_files, run_folder, summary
 from fedaffect import resume as resuming
 from fedaffect.build import Experiment, build
-from fedaffect.clients.account import AccountPlan, account_plan
+from fedaffect.clients.account import AccountPlan
 from fedaffect.clients.site import client_side
 from fedaffect.config import RunConfig
 from fedaffect.config_dp import DPConfig
 from fedaffect.config_sources import resolve
 from fedaffect.engine import starting
 from fedaffect.errors import PrivacyError
-from fedaffect.home import state_home
-from fedaffect.ledger_anchor import AnchoredBudget, open_anchored
+from fedaffect.ledger_anchor import AnchoredBudget
 from fedaffect.outline import Outline, outline
-from fedaffect.privacy.ledger import Ledger
 from fedaffect.privacy.noise import SecretNoiseKey, TestNoiseKey
+from fedaffect.private_training import Outcome, train_privately
 from fedaffect.progress import Listener
 from fedaffect.record import Figures, RoundRecord, RunRecord
 from fedaffect.reports.json_file import load_record
@@ -156,15 +155,6 @@ def _carried_out(
 
 
 @dataclass(frozen=True)
-class _Outcome:
-    """A finished training with what may be said of its privacy."""
-
-    training: Training
-    statement: dict[str, Any]
-    excerpt: list[str]  # this run's lines of the ledger
-
-
-@dataclass(frozen=True)
 class _Run:
     """One run on an engine that is up."""
 
@@ -177,25 +167,16 @@ class _Run:
         """Id of the run."""
         return self.start.run_id
 
-    def train_privately(self, experiment: Experiment) -> _Outcome:
+    def train_privately(self, experiment: Experiment) -> Outcome:
         """Train ``experiment``; under DP with a secret key and a ledger."""
-        test_key = experiment.config.dp.unsafe_test_noise
-        name = summary.ledger_name(experiment)
-        if not experiment.mechanism.groups:
-            return self._outcome(self._train_and_keep(experiment), None)
-        if test_key is not None:
-            key = TestNoiseKey(test_key)
-            account = account_plan(experiment, self.run_id, name, "", test_key)
-            return self._outcome(self._train_and_keep(experiment, key, account=account), None)
-        secret = SecretNoiseKey.load(state_home())
-        account = account_plan(experiment, self.run_id, name, secret.check())
-        folder, last = self.start.folder, self.start.checkpoint
-        head = last.ledger_head if last is not None else None
-        with open_anchored(state_home(), account.ledger, secret, folder, head) as ledger:
-            budget = AnchoredBudget(ledger, self.run_id, account.terms, account.limit, folder)
-            budget.anchor()
-            training = self._train_and_keep(experiment, secret, budget, account)
-            return self._outcome(training, ledger)
+        last = self.start.checkpoint
+        return train_privately(
+            experiment,
+            self.run_id,
+            self.start.folder,
+            lambda key, budget, account: self._train_and_keep(experiment, key, budget, account),
+            last.ledger_head if last is not None else None,
+        )
 
     def references(
         self, experiment: Experiment, figures: Figures
@@ -275,11 +256,3 @@ class _Run:
         post(self.run_id, training)
         server_app(self.grid, Context(1, 1, {}, RecordDict(), {"run-key": self.run_id}))
         return training
-
-    def _outcome(self, training: Training, ledger: Ledger | None) -> _Outcome:
-        if ledger is not None:
-            spent = ledger.spent(self.run_id)
-            statement = summary.statement_of(training, spent, ledger)
-            return _Outcome(training, statement, ledger.excerpt(self.run_id))
-        done = len(training.rounds) if training.key is not None else 0
-        return _Outcome(training, summary.statement_of(training, done), [])
