@@ -47,6 +47,7 @@ class IdentityAttack:
         n_test: Windows that were tested.
         hits: Right and wrong answers of each person, (P, 2, 2), as of
             ``metrics.hits_per_person``; kept so that attackers can be compared on the same people.
+        answers: The person named for each test window, (m,).
     """
 
     name: str
@@ -56,3 +57,4 @@ class IdentityAttack:
     n_enrol: int
     n_test: int
     hits: np.ndarray = field(repr=False, compare=False)
+    answers: np.ndarray = field(repr=False, compare=False)

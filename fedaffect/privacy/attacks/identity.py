@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 
-from fedaffect.errors import DataError
 from fedaffect.metrics import (
     accuracy_of,
     bootstrap_over_people,
@@ -24,10 +23,8 @@ from fedaffect.metrics import (
     resample_people,
 )
 from fedaffect.privacy.attacks.base import IdentityAttack, IdentityAttacker
-from fedaffect.rng import generator, stream_key
-
-MOST_ENROLLED = 4000  # windows; more cost time and hardly help
-_LARGEST = 1e30  # stands in for infinity, whose square would overflow
+from fedaffect.privacy.attacks.enrolment import check_enrolment, finite, thinned
+from fedaffect.rng import stream_key
 
 
 @dataclass(frozen=True)
@@ -47,11 +44,22 @@ class LinearProbe:
         self, enrol: np.ndarray, enrol_subject: np.ndarray, test: np.ndarray, seed: int
     ) -> np.ndarray:
         """Return the most likely person for each row of ``test``, (m,)."""
+        answer: np.ndarray = np.unique(enrol_subject)[
+            self.log_probabilities(enrol, enrol_subject, test).argmax(axis=1)
+        ]
+        return answer
+
+    def log_probabilities(
+        self, enrol: np.ndarray, enrol_subject: np.ndarray, test: np.ndarray
+    ) -> np.ndarray:
+        """Return log-probabilities (m, N) of the N enrolled people, ascending."""
         from sklearn.linear_model import LogisticRegression
 
         enrol, test = _standardise(enrol, test)
         model = LogisticRegression(C=self.inverse_penalty, max_iter=self.max_iter)
-        return _fit_predict(model, enrol, enrol_subject, test)
+        fitted = _fitted(model, enrol, enrol_subject)
+        answer: np.ndarray = fitted.predict_log_proba(test)
+        return answer
 
 
 @dataclass(frozen=True)
@@ -100,7 +108,8 @@ class KNearestNeighbours:
 
         enrol, test = _standardise(enrol, test)
         model = KNeighborsClassifier(n_neighbors=min(self.k, len(enrol)), algorithm="brute")
-        return _fit_predict(model, enrol, enrol_subject, test)
+        answer: np.ndarray = _fitted(model, enrol, enrol_subject).predict(test)
+        return answer
 
 
 @dataclass(frozen=True)
@@ -131,7 +140,8 @@ class SmallMLP:
             max_iter=self.epochs,
             random_state=stream_key(seed, "attack", "mlp") % 2**32,
         )
-        return _fit_predict(model, enrol, enrol_subject, test)
+        answer: np.ndarray = _fitted(model, enrol, enrol_subject).predict(test)
+        return answer
 
 
 ATTACKERS: tuple[IdentityAttacker, ...] = (
@@ -171,27 +181,42 @@ def attack_identity(
         DataError: E364 fewer than two people are enrolled, or nobody is tested; E365 a person is
             tested but not enrolled; E366 a window is in both masks.
     """
-    _check(subject, enrol_mask, test_mask)
-    enrol = _thin(np.flatnonzero(enrol_mask), subject, seed)
-    x, y = _finite(embeddings[enrol]), subject[enrol]  # (n, H), (n,)
-    test, truth = _finite(embeddings[test_mask]), subject[test_mask]  # (m, H), (m,)
+    check_enrolment(subject, enrol_mask, test_mask)
+    enrol = thinned(np.flatnonzero(enrol_mask), subject, seed)
+    x, y = finite(embeddings[enrol]), subject[enrol]  # (n, H), (n,)
+    test, truth = finite(embeddings[test_mask]), subject[test_mask]  # (m, H), (m,)
     results = []
     for attacker in attackers:
-        hits = hits_per_person(truth, attacker.predict(x, y, test, seed), truth)
-        interval = bootstrap_over_people(hits, accuracy_of, seed=seed)
-        assert interval is not None  # there are test windows
-        results.append(
-            IdentityAttack(
-                name=attacker.name,
-                accuracy=interval,
-                chance=identity_chance(len(np.unique(y))),
-                n_people=len(hits),
-                n_enrol=len(y),
-                n_test=len(truth),
-                hits=hits,
-            )
-        )
+        answers = attacker.predict(x, y, test, seed)
+        results.append(scored(attacker.name, answers, truth, y, seed))
     return results
+
+
+def scored(
+    name: str, answers: np.ndarray, truth: np.ndarray, enrol_subject: np.ndarray, seed: int
+) -> IdentityAttack:
+    """Return the accuracy of ``answers`` with its interval over people.
+
+    Args:
+        name: Name of the attacker.
+        answers: The person named for each test window, (m,), m >= 1.
+        truth: Whose they really are, (m,).
+        enrol_subject: Whose windows the attacker learned from, (n,).
+        seed: Master seed of the resamples.
+    """
+    hits = hits_per_person(truth, answers, truth)
+    interval = bootstrap_over_people(hits, accuracy_of, seed=seed)
+    assert interval is not None  # there are test windows
+    return IdentityAttack(
+        name=name,
+        accuracy=interval,
+        chance=identity_chance(len(np.unique(enrol_subject))),
+        n_people=len(hits),
+        n_enrol=len(enrol_subject),
+        n_test=len(truth),
+        hits=hits,
+        answers=answers,
+    )
 
 
 def strongest(results: Sequence[IdentityAttack], seed: int = 0) -> IdentityAttack:
@@ -208,9 +233,7 @@ def strongest(results: Sequence[IdentityAttack], seed: int = 0) -> IdentityAttac
     scores = np.max([accuracy_of(resample_people(r.hits, seed)) for r in results], axis=0)  # (R,)
     interval = interval_of(best.accuracy.value, scores, best.n_people)
     assert interval is not None
-    return IdentityAttack(
-        best.name, interval, best.chance, best.n_people, best.n_enrol, best.n_test, best.hits
-    )
+    return replace(best, accuracy=interval)
 
 
 def quick_probe(
@@ -224,45 +247,8 @@ def quick_probe(
         test: Embeddings to name, (m, H), m >= 1.
         test_subject: Whose they really are, (m,).
     """
-    answer = LinearDiscriminant().predict(_finite(enrol), enrol_subject, _finite(test), seed=0)
+    answer = LinearDiscriminant().predict(finite(enrol), enrol_subject, finite(test), seed=0)
     return float(np.mean(answer == test_subject))
-
-
-def _check(subject: np.ndarray, enrol_mask: np.ndarray, test_mask: np.ndarray) -> None:
-    if (enrol_mask & test_mask).any():
-        raise DataError("E366", "identity attack: a window is both enrolled and tested")
-    enrolled, tested = np.unique(subject[enrol_mask]), np.unique(subject[test_mask])
-    if len(enrolled) < 2 or not len(tested):
-        raise DataError(
-            "E364",
-            f"identity attack: {len(enrolled)} people enrolled, {len(tested)} tested",
-            do="at least two people with training windows, and held-out windows of theirs",
-        )
-    strangers = np.setdiff1d(tested, enrolled)
-    if len(strangers):
-        raise DataError(
-            "E365",
-            f"identity attack: person {strangers[0]} is tested but not enrolled",
-            do="test only people who were seen in training",
-        )
-
-
-def _thin(windows: np.ndarray, subject: np.ndarray, seed: int) -> np.ndarray:
-    """Return at most about 4,000 of ``windows``, the same share of every person, ascending."""
-    if len(windows) <= MOST_ENROLLED:
-        return windows
-    share = MOST_ENROLLED / len(windows)
-    rng = generator(seed, "attack", "enrol")
-    kept = []
-    for person in np.unique(subject[windows]):
-        own = windows[subject[windows] == person]
-        kept.append(rng.permutation(own)[: max(1, round(share * len(own)))])
-    return np.sort(np.concatenate(kept))
-
-
-def _finite(x: np.ndarray) -> np.ndarray:
-    """Return ``x`` as float64 without NaN and infinities: a diverged model is attacked too."""
-    return np.nan_to_num(x.astype(np.float64), nan=0.0, posinf=_LARGEST, neginf=-_LARGEST)
 
 
 def _standardise(enrol: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -273,12 +259,10 @@ def _standardise(enrol: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.nd
     return (enrol - mean) * scale, (test - mean) * scale
 
 
-def _fit_predict(model: object, x: np.ndarray, y: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """Fit a scikit-learn classifier and answer; an early stop is no reason to warn."""
+def _fitted(model: Any, x: np.ndarray, y: np.ndarray) -> Any:
+    """Return a scikit-learn classifier, fitted; an early stop is no reason to warn."""
     from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(x, y)  # type: ignore[attr-defined]
-        answer: np.ndarray = model.predict(test)  # type: ignore[attr-defined]
-    return answer
+        return model.fit(x, y)
