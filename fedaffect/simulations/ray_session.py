@@ -1,4 +1,4 @@
-"""Ray while it is needed: started quietly here or joined at an address, stopped if we started it."""
+"""Ray while it is needed: started quietly or joined at an address; stopped if started here."""
 
 from __future__ import annotations
 
