@@ -12,6 +12,7 @@ from typing import Any
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
 os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
 
+import numpy as np
 from flwr.app import Context, RecordDict
 
 from fedaffect import references, run_files, run_folder, summary
@@ -133,7 +134,7 @@ def _carried_out(
             return None, training.stopped
         heard.stage("training fresh identity attackers")
         figures = final_figures(experiment, training.params)
-        no_dp, iid = run.references(experiment, figures)
+        no_dp, iid = run.references(experiment, training.params[0], figures)
     record = summary.record_of(
         run_id=start.run_id,
         folder=str(folder),
@@ -179,9 +180,15 @@ class _Run:
         )
 
     def references(
-        self, experiment: Experiment, figures: Figures
+        self, experiment: Experiment, params: np.ndarray, figures: Figures
     ) -> tuple[Figures | None, Figures | None]:
-        """Return the figures without DP, and of the same people dealt out IID without DP."""
+        """Return the figures without DP, and of the same people dealt out IID without DP.
+
+        Args:
+            experiment: What was trained.
+            params: Final parameters (d,) of its first fold, kept where it has no DP.
+            figures: Its figures, kept likewise.
+        """
         config = experiment.config
         if not config.run.reference:
             return None, None
@@ -189,6 +196,7 @@ class _Run:
         plain = config.dp == DPConfig()
         key = references.key_of(references.without_dp(config), experiment.table.fingerprint)
         if plain:
+            references.store_params(key, params)
             references.store(key, figures)
         else:
             no_dp = self._reference(references.without_dp(config), "reference without DP")
@@ -207,6 +215,7 @@ class _Run:
         )
         self._train(training, name)
         figures = final_figures(experiment, training.params)
+        references.store_params(key, training.params[0])
         references.store(key, figures)
         return figures
 
