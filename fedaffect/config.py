@@ -115,14 +115,21 @@ class SyntheticConfig(Section):
 
 
 class ModelConfig(Section):
-    """Which network is trained."""
+    """Which network is trained, and for which tasks: the first is the primary one."""
 
     name: str = "stress_identity_cnn"
+    tasks: tuple[str, ...] = ("stress", "identity")
 
     @field_validator("name")
     @classmethod
     def _known_model(cls, value: str) -> str:
         return registry.check_name("model", value)
+
+    @field_validator("tasks", mode="before")
+    @classmethod
+    def _task_list(cls, value: object) -> object:
+        """Read ``stress,identity`` as the list of its words."""
+        return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
 
 
 class FederationConfig(Section):
@@ -193,6 +200,28 @@ class FederationConfig(Section):
         return registry.check_name("strategy", value)
 
 
+class DefenceConfig(Section):
+    """What else is done against recognising people from the shared features; not DP.
+
+    ``strength`` defaults to that of the defence; 0 switches it off.
+    """
+
+    name: str = "none"
+    strength: float | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _known_defence(cls, value: str) -> str:
+        return registry.check_name("defence", value)
+
+    @field_validator("strength", mode="before")
+    @classmethod
+    def _strength(cls, value: object) -> float | None:
+        if value is None:
+            return None
+        return require.number("defence.strength", value, at_least=0, at_most=1000)
+
+
 class AuditConfig(Section):
     """What a run does so that it can be audited.
 
@@ -244,6 +273,7 @@ class RunConfig(Section):
     model: ModelConfig = Field(default_factory=ModelConfig)
     federation: FederationConfig = Field(default_factory=FederationConfig)
     dp: DPConfig = Field(default_factory=DPConfig)
+    defence: DefenceConfig = Field(default_factory=DefenceConfig)
     audit: AuditConfig = Field(default_factory=AuditConfig)
     run: RunSection = Field(default_factory=RunSection)
 

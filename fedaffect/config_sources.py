@@ -31,6 +31,7 @@ FLAGS: dict[str, str] = {
     "eval": "data.eval",
     "normalise": "data.normalise",
     "model": "model.name",
+    "tasks": "model.tasks",
     "clients": "federation.clients",
     "rounds": "federation.rounds",
     "fraction": "federation.fraction",
@@ -51,6 +52,7 @@ FLAGS: dict[str, str] = {
     "noise_layers": "dp.noise_layers",
     "clip": "dp.clip",
     "unsafe_test_noise": "dp.unsafe_test_noise",
+    "defence": "defence.name",
     "seed": "run.seed",
     "engine": "run.engine",
     "workers": "run.workers",
@@ -106,6 +108,8 @@ def resolve(
             values[key], origins[key] = value, "--" + name.replace("_", "-")
     if "federation.strategy" in values:
         values.update(_strategy_with_mu(str(values["federation.strategy"])))
+    if "defence.name" in values:
+        values.update(_defence_with_strength(str(values["defence.name"])))
     nested: dict[str, dict[str, Any]] = {}
     for key, value in values.items():
         section, _, name = key.partition(".")
@@ -126,6 +130,12 @@ def _strategy_with_mu(text: str) -> dict[str, Any]:
     """Read ``fedprox:0.1`` as the strategy with its mu."""
     name, colon, mu = text.partition(":")
     return {"federation.strategy": name, "federation.mu": mu} if colon and name == "fedprox" else {}
+
+
+def _defence_with_strength(text: str) -> dict[str, Any]:
+    """Read ``gradient-reversal:0.5`` as the defence with its strength."""
+    name, colon, strength = text.partition(":")
+    return {"defence.name": name, "defence.strength": strength} if colon else {}
 
 
 def _from_file(file: Path, lines: dict[str, str]) -> dict[str, Any]:

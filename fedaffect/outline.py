@@ -12,12 +12,15 @@ from typing import Any
 from fedaffect import registry
 from fedaffect.config import RunConfig
 from fedaffect.data.schema import Dataset, channels_of
+from fedaffect.defences.base import Defence
+from fedaffect.defences.choice import with_defence
 from fedaffect.errors import UsageError
 from fedaffect.models.factory import ModelFactory
 from fedaffect.params import Layout
 from fedaffect.privacy.base import Mechanism, ReleasePlan
+from fedaffect.privacy.canaries import refuse_canaries
 from fedaffect.privacy.choice import mechanism_of
-from fedaffect.privacy.spec import AdaptiveClip, ClipSpec, PrivacySpec
+from fedaffect.privacy.spec import AdaptiveClip, BlockPolicy, ClipSpec, PrivacySpec
 from fedaffect.strategies.base import Strategy
 
 DEFAULT_CLIENTS = 20
@@ -56,10 +59,12 @@ def outline(config: RunConfig) -> Outline:
     """Resolve ``config`` as far as the plan, without reading signals.
 
     Raises:
-        UsageError: E221 more clients than people; E222 the budget cannot be met; and others.
+        UsageError: E221 more clients than people; E222 the budget cannot be met; E239 a defence
+            that does not go with the tasks; and others.
         DataError: the data root is missing or incomplete.
     """
     config = _with_clients_and_people(config)
+    defence, config = with_defence(config)
     dataset = _dataset(config)
     subjects = dataset.subjects(config.data.root)
     config = _with_client_default(config, len(subjects))
@@ -80,14 +85,17 @@ def outline(config: RunConfig) -> Outline:
         {
             "n_features": FEATURES_PER_CHANNEL * len(channels_of(config.data.modality)),
             "n_identities": seen,
+            "tasks": config.model.tasks,
         },
         config.run.dtype,
+        defence,
     )
     plan = _release_plan(config, folds)
-    spec = privacy_spec(config)
+    spec = privacy_spec(config, defence)
     mechanism = mechanism_of(spec, registry.resolve("dp", spec.mechanism))
     calibrated = mechanism.calibrate(plan, factory.layout)
     _refuse_kept_tested_layers(factory.layout, calibrated)
+    refuse_canaries(config.audit.canaries, calibrated, plan)
     if calibrated.noise_at == "steps":
         from fedaffect.privacy.mechanisms.per_sample import supports
 
@@ -107,7 +115,7 @@ def outline(config: RunConfig) -> Outline:
 
 def _refuse_kept_tested_layers(layout: Layout, mechanism: Mechanism) -> None:
     """Refuse to keep on the clients what people without a client are tested with."""
-    tested = {n for block in ("shared", "task:stress") for n in layout.blocks[block]}
+    tested = {n for block in ("shared", "task:stress") for n in layout.blocks.get(block, ())}
     kept = [
         block
         for block in mechanism.blocks.named("keep_local")
@@ -129,9 +137,17 @@ def component(kind: str, name: str, options: dict[str, Any]) -> Any:
     return cls(**{k: v for k, v in options.items() if k in known})
 
 
-def privacy_spec(config: RunConfig) -> PrivacySpec:
-    """Return what the ``[dp]`` table asks for, with every ``auto`` resolved."""
+def privacy_spec(config: RunConfig, defence: Defence | None = None) -> PrivacySpec:
+    """Return what the ``[dp]`` table asks for, with every ``auto`` resolved.
+
+    Args:
+        config: The configuration.
+        defence: Keeps heads on the clients where ``dp.blocks`` does not say otherwise.
+    """
     dp = config.dp
+    kept: dict[str, BlockPolicy] = {
+        f"task:{task}": "keep_local" for task in (defence.keeps if defence else ())
+    }
     paper = dp.mechanism.startswith("paper-")
     place = "client" if paper or dp.unit == "window" else "server"
     adaptive = AdaptiveClip(dp.clip_quantile, dp.clip_rate, dp.clip_count_noise)
@@ -150,7 +166,7 @@ def privacy_spec(config: RunConfig) -> PrivacySpec:
         z=dp.z,
         sigma=dp.sigma,
         noise_layers=dp.noise_layers,
-        policies=dp.blocks,
+        policies={**kept, **dp.blocks},
         clip=clip,
         allocation=dp.noise_allocation,
         ratios=dp.noise_ratios,

@@ -70,6 +70,14 @@ AUDITS = {
     "multi-run": f"{_AUDIT}.multi_run:MultiRunAudit",
     "refute-sensitivity": f"{_AUDIT}.refute_sensitivity:RefuteSensitivity",
 }
+_DEFENCE = "fedaffect.defences"
+DEFENCES = {
+    "bottleneck": f"{_DEFENCE}.bottleneck:Bottleneck",
+    "drop-identity": f"{_DEFENCE}.drop_identity:DropIdentity",
+    "gradient-reversal": f"{_DEFENCE}.gradient_reversal:GradientReversal",
+    "head-local": f"{_DEFENCE}.head_local:HeadLocal",
+    "none": f"{_DEFENCE}.none:NoDefence",
+}
 ENGINES = {
     "local": "fedaffect.simulations.local:LocalGrid",
     "ray": "fedaffect.simulations.ray:RayGrid",
@@ -79,6 +87,7 @@ KINDS: dict[str, dict[str, str]] = {
     "partition": PARTITIONS,
     "model": MODELS,
     "strategy": STRATEGIES,
+    "defence": DEFENCES,
     "dp": MECHANISMS,
     "attack": ATTACKS,
     "audit": AUDITS,

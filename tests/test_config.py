@@ -53,6 +53,8 @@ def test_every_key_can_come_from_the_environment(key: str) -> None:
         "data.partition": "iid",
         "data.partition_by": "stress",
         "model.name": "stress_identity_cnn",
+        "model.tasks": "stress",
+        "defence.name": "bottleneck",
         "federation.sampler": "bernoulli",
         "federation.strategy": "fedprox",
         "federation.optimizer": "adam",
@@ -90,6 +92,8 @@ def test_every_key_can_come_from_the_environment(key: str) -> None:
     value = getattr(getattr(config, section), field)
     if isinstance(value, dict):
         assert value == tomllib.loads(f"v = {text}")["v"]
+    elif isinstance(value, tuple):
+        assert value == (text,)
     else:
         assert str(value).lower() in (text, f"{text}.0")
 
@@ -160,4 +164,6 @@ def test_configurations_are_frozen_and_changes_are_checked() -> None:
 
 def test_the_documented_tables_are_the_sections() -> None:
     tables = set(tomllib.loads(to_toml(RunConfig().model_dump(mode="json")))) - {"schema_version"}
-    assert tables == {"data", "synthetic", "model", "federation", "dp", "run"}
+    assert tables == {
+        *("data", "synthetic", "model", "federation", "dp", "defence", "audit", "run")
+    }

@@ -31,6 +31,13 @@ SETTINGS = (
     Flag(DATA, "--model", "NAME", "Network [default: stress_identity_cnn]"),
     Flag(
         DATA,
+        "--tasks",
+        "LIST",
+        "What it learns, the primary task first: stress | identity | stress,identity "
+        "[default: stress,identity]",
+    ),
+    Flag(
+        DATA,
         "--partition",
         "NAME",
         "Who holds what: subject | iid | dirichlet | shards | quantity [default: subject]",
@@ -118,6 +125,13 @@ SETTINGS = (
         "FLOAT|adaptive",
         "Largest norm of one client's update (--unit window: of one window's gradient); adaptive "
         "follows the clients' norms [default: 1.0]",
+    ),
+    Flag(
+        PRIVACY,
+        "--defence",
+        "NAME[:STRENGTH]",
+        "Against recognising people from the features, not DP: head-local | drop-identity | "
+        "gradient-reversal[:LAMBDA] | bottleneck[:BETA] [default: none]",
     ),
     Flag(
         PRIVACY,

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 
 from fedaffect import rng
+from fedaffect.defences.base import NOISE, PENALTY
 from fedaffect.models.base import Batch, MultitaskModel, Task
 from fedaffect.params import read_flat
 from fedaffect.strategies.base import Strategy
@@ -107,6 +108,18 @@ class ResidentModel:
         self.optimizer.clear()
         self.model.train()
 
+    def _noise(self, stream: np.random.Generator, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the column (n, H) that a stochastic defence reads for windows ``x`` (n, F).
+
+        A window's draws come with its place in the client's data, not in a batch: whether another
+        window is drawn changes nothing for it.
+        """
+        if not self.model.defence.stochastic:
+            return {}
+        with torch.no_grad():
+            width = self.model.embed({"features": x[:1]}).shape[1]
+        return {NOISE: torch.from_numpy(stream.standard_normal((len(x), width))).to(self.dtype)}
+
     def _move(self) -> None:
         """Step once against ``gradient``, bounded, its frozen coordinates left out."""
         if self.frozen is not None:
@@ -150,10 +163,12 @@ class Trainer(ResidentModel):
         anchors = self._views(global_params)
         self._begin(global_params)
         order_rng = rng.generator(self.plan.seed, "batch", fold, data.client_id, server_round)
+        noise_rng = rng.generator(self.plan.seed, "defence", fold, data.client_id, server_round)
         losses: list[torch.Tensor] = []
         for _ in range(self.plan.local_epochs):
             order = torch.from_numpy(order_rng.permutation(len(data)))
-            shuffled = {"features": x[order], **{task: y[order] for task, y in labels.items()}}
+            windows = {"features": x, **labels, **self._noise(noise_rng, x)}
+            shuffled = {name: column[order] for name, column in windows.items()}
             for batch in _batches(shuffled, self.plan.batch_size):
                 loss = multitask_loss(self.model.tasks, self.model(batch), batch)
                 losses.append(loss.detach())
@@ -179,7 +194,7 @@ def _batches(
 def multitask_loss(
     tasks: tuple[Task, ...], outputs: dict[str, torch.Tensor], batch: dict[str, torch.Tensor]
 ) -> torch.Tensor:
-    """Return the sum over tasks of the mean loss over labelled windows.
+    """Return the sum over tasks of the mean loss over labelled windows, and the mean penalty.
 
     A task without a labelled window in the batch adds zero (its head still gets a gradient of
     zeros, so that every parameter takes part in every step).
@@ -195,13 +210,13 @@ def multitask_loss(
             total = total + F.cross_entropy(logits, y, ignore_index=MISSING_LABEL)
         else:
             total = total + logits.sum() * 0.0
-    return total
+    return total + outputs[PENALTY].mean() if PENALTY in outputs else total
 
 
 def per_sample_losses(
     tasks: tuple[Task, ...], outputs: dict[str, torch.Tensor], batch: Batch
 ) -> torch.Tensor:
-    """Return the sum over tasks of every window's own loss, (B,).
+    """Return the sum over tasks of every window's own loss, and its penalty, (B,).
 
     A missing label adds zero. Nothing is divided by a count of labels: that would make a window's
     loss depend on the others in its batch.
@@ -214,7 +229,7 @@ def per_sample_losses(
             total = total + squared * ~torch.isnan(y)
         else:
             total = total + F.cross_entropy(logits, y, ignore_index=MISSING_LABEL, reduction="none")
-    return total
+    return total + outputs[PENALTY].squeeze(1) if PENALTY in outputs else total
 
 
 class _Sgd:

@@ -13,6 +13,7 @@ from typing import final
 import numpy as np
 import torch
 
+from fedaffect import rng
 from fedaffect.clients.local import ClientData, ResidentModel, TrainPlan, per_sample_losses
 from fedaffect.models.base import MultitaskModel
 from fedaffect.privacy.base import NoiseKey
@@ -87,11 +88,13 @@ class PrivateTrainer(ResidentModel):
         self._verify(x)
         anchors = self._views(global_params)
         self._begin(global_params)
+        noise_rng = rng.generator(self.plan.seed, "defence", fold, data.client_id, server_round)
         losses = [np.zeros(0)]
         for step in range(local_steps(n, batch_size, self.plan.local_epochs)):
             chosen = draws.windows(fold, server_round, data.client_id, step, n, q)
             at = torch.from_numpy(chosen)
-            batch = {"features": x[at], **{task: y[at] for task, y in labels.items()}}
+            windows = {"features": x, **labels, **self._noise(noise_rng, x)}
+            batch = {name: column[at] for name, column in windows.items()}
             clipped = self.per_sample.clipped_sum(batch, self._losses_of(batch), self.noise.clip)
             noisy = self.noise.noisy(
                 clipped.total, key, salt=draws.salt, release=release, step=step
@@ -123,5 +126,6 @@ class PrivateTrainer(ResidentModel):
             draw = torch.Generator().manual_seed(0)
             probe = torch.randn((PROBE, *x.shape[1:]), generator=draw, dtype=self.dtype)
             self.model.train()
-            self.per_sample.verify({"features": probe})
+            noise_rng = rng.generator(0, "defence", "probe")
+            self.per_sample.verify({"features": probe, **self._noise(noise_rng, probe)})
             self._verified = True

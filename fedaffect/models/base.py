@@ -7,11 +7,16 @@ representation, K outputs of a task, d parameters in all.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from torch import Tensor, nn
+
+from fedaffect.defences.base import Defence
+from fedaffect.defences.none import UNDEFENDED
+from fedaffect.errors import UsageError
+from fedaffect.registry import did_you_mean
 
 Batch = Mapping[str, Tensor]  # "features" (B, F) and one (B,) tensor of labels a task
 
@@ -34,10 +39,31 @@ class Task:
     role: Literal["primary", "auxiliary", "private"]
 
 
+def chosen_tasks(known: Sequence[Task], names: Sequence[str]) -> tuple[Task, ...]:
+    """Return the tasks called ``names``, in this order, the first of them as the primary one.
+
+    Raises:
+        UsageError: E210 a name is not known, is given twice, or none is given.
+    """
+    by_name = {task.name: task for task in known}
+    if not names or len(set(names)) < len(names):
+        raise UsageError(
+            "E210", f"--tasks {','.join(names)!r} names no task, or one twice", do="--tasks stress"
+        )
+    for name in names:
+        if name not in by_name:
+            raise UsageError(
+                "E210", f"--tasks {name!r} is not known", do=did_you_mean(name, list(by_name))
+            )
+    first, *others = (by_name[name] for name in names)
+    return (replace(first, role="primary"), *others)
+
+
 class MultitaskModel(nn.Module, ABC):
-    """A shared representation with one head a task."""
+    """A shared representation with one head a task; only the tasks that are trained have one."""
 
     tasks: tuple[Task, ...]
+    defence: Defence = UNDEFENDED
 
     @abstractmethod
     def embed(self, batch: Batch) -> Tensor:
@@ -48,8 +74,11 @@ class MultitaskModel(nn.Module, ABC):
         """Return task name to (B, K), from the shared representation ``h`` (B, H)."""
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Return task name to (B, K)."""
-        return self.heads(self.embed(batch))
+        """Return what training sees: task name to (B, K), and what the defence adds to it.
+
+        ``heads`` of ``embed`` is what a recipient of the model computes.
+        """
+        return self.defence.outputs(self.embed(batch), self.heads, batch)
 
     def layers(self, batch: Batch) -> dict[str, Tensor]:
         """Return layer name to activations (B, width), in order from the input to the heads.

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 
 from fedaffect import rng
+from fedaffect.defences.base import Defence
+from fedaffect.defences.none import UNDEFENDED
 from fedaffect.models.base import MultitaskModel
 from fedaffect.params import Layout, read_flat, write_flat
 
@@ -21,16 +25,19 @@ class ModelFactory:
         model_class: The network's class.
         options: Its arguments, such as the number of features.
         dtype: ``float32`` or ``float64``.
+        defence: What training does against recognising people; part of the network's ``forward``.
     """
 
     model_class: type[MultitaskModel]
-    options: dict[str, int]
+    options: Mapping[str, Any]
     dtype: str
+    defence: Defence = UNDEFENDED
 
     def build(self) -> MultitaskModel:
         """Return the network with undefined initial values, in the run's precision."""
         with torch.random.fork_rng(devices=[]):
             model = self.model_class(**self.options)
+        model.defence = self.defence
         return model.to(getattr(torch, self.dtype))
 
     @cached_property

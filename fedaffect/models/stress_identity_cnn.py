@@ -12,11 +12,13 @@ Departures from the paper:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fedaffect.errors import UsageError
-from fedaffect.models.base import Batch, MultitaskModel, Task
+from fedaffect.models.base import Batch, MultitaskModel, Task, chosen_tasks
 
 POOLS = ((2, 2), (8, 2), (2, 2))  # (window, stride) of Pooling_3, Pooling_6, Pooling_9
 
@@ -35,12 +37,19 @@ class StressIdentityCNN(MultitaskModel):
     Args:
         n_features: Number F of features of a window.
         n_identities: Number of people that the identity head tells apart.
+        tasks: Names of the tasks that are trained, the primary one first; others have no head.
 
     Raises:
-        UsageError: E230 when the features do not survive the pooling layers.
+        UsageError: E230 when the features do not survive the pooling layers; E210 a task is not
+            known.
     """
 
-    def __init__(self, n_features: int = 60, n_identities: int = 15) -> None:
+    def __init__(
+        self,
+        n_features: int = 60,
+        n_identities: int = 15,
+        tasks: Sequence[str] = ("stress", "identity"),
+    ) -> None:
         super().__init__()
         length = pooled_length(n_features)
         if length < 1:
@@ -49,17 +58,18 @@ class StressIdentityCNN(MultitaskModel):
                 f"stress_identity_cnn needs at least 20 features, the data give {n_features}",
                 do="use more channels or another --model",
             )
-        self.tasks = (
-            Task("stress", "classification", 2, "primary"),
-            Task("identity", "classification", n_identities, "private"),
-        )
+        stress = Task("stress", "classification", 2, "auxiliary")
+        identity = Task("identity", "classification", n_identities, "private")
+        self.tasks = chosen_tasks((stress, identity), tasks)
         self.conv_1 = nn.Conv1d(1, 20, kernel_size=8)
         self.conv_4 = nn.Conv1d(20, 40, kernel_size=8)
         self.conv_7 = nn.Conv1d(40, 60, kernel_size=8)
         self.fc_1 = nn.Linear(60 * length, 100)
-        self.linear_1 = nn.Linear(100, 2)
-        self.fc_2 = nn.Linear(100, 300)
-        self.linear_2 = nn.Linear(300, n_identities)
+        if "stress" in tasks:
+            self.linear_1 = nn.Linear(100, 2)
+        if "identity" in tasks:
+            self.fc_2 = nn.Linear(100, 300)
+            self.linear_2 = nn.Linear(300, n_identities)
 
     def embed(self, batch: Batch) -> Tensor:
         """Return the output of FC_1, (B, 100)."""
@@ -84,15 +94,22 @@ class StressIdentityCNN(MultitaskModel):
 
     def heads(self, h: Tensor) -> dict[str, Tensor]:
         """Return stress (B, 2) and identity (B, n_identities) logits from ``h`` (B, 100)."""
-        return {
-            "stress": self.linear_1(h),
-            "identity": self.linear_2(F.relu(self.fc_2(h))),
-        }
+        of = {"stress": self._stress, "identity": self._identity}
+        return {task.name: of[task.name](h) for task in self.tasks}
+
+    def _stress(self, h: Tensor) -> Tensor:
+        logits: Tensor = self.linear_1(h)
+        return logits
+
+    def _identity(self, h: Tensor) -> Tensor:
+        logits: Tensor = self.linear_2(F.relu(self.fc_2(h)))
+        return logits
 
     def blocks(self) -> dict[str, list[str]]:
-        """Return the shared layers, the stress head and the identity head."""
+        """Return the shared layers, then the head of every task."""
         of = {"linear_1": "task:stress", "fc_2": "task:identity", "linear_2": "task:identity"}
-        blocks: dict[str, list[str]] = {"shared": [], "task:stress": [], "task:identity": []}
+        names = ["shared", *(f"task:{task.name}" for task in self.tasks)]
+        blocks: dict[str, list[str]] = {name: [] for name in names}
         for name, _ in self.named_parameters():
             blocks[of.get(name.partition(".")[0], "shared")].append(name)
         return blocks

@@ -28,11 +28,12 @@ PROBE_ENROL, PROBE_TEST = 1500, 600  # windows of the per-round probe
 CHUNK = 2048
 NOT_ATTACKED = Estimate(value=None, note="n/a (one person)")
 NOT_RELEASED = Estimate(value=None, note="n/a (head kept)")  # on the clients, never uploaded
+NO_CLASS = -1  # what a model without a head says
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """What the model says of every window: predicted classes and embeddings."""
+    """What the model says of every window: predicted classes (-1 without a head), embeddings."""
 
     stress: np.ndarray  # (N,) predicted class
     identity: np.ndarray  # (N,) predicted identity
@@ -42,16 +43,18 @@ class Outputs:
 def infer(model: MultitaskModel, features: np.ndarray) -> Outputs:
     """Return the model's outputs for ``features`` (N, F)."""
     dtype = next(model.parameters()).dtype
-    stress, identity, embedding = [], [], []
+    said: dict[str, list[torch.Tensor]] = {"stress": [], "identity": []}
+    embedding = []
     with torch.inference_mode():
         for start in range(0, len(features), CHUNK):
             x = torch.tensor(features[start : start + CHUNK], dtype=dtype)
             h = model.embed({"features": x})
             logits = model.heads(h)
-            stress.append(logits["stress"].argmax(1))
-            identity.append(logits["identity"].argmax(1))
             embedding.append(h.float())
-    return Outputs(*(torch.cat(parts).numpy() for parts in (stress, identity, embedding)))
+            for task, parts in said.items():
+                silent = torch.full((len(h),), NO_CLASS)
+                parts.append(logits[task].argmax(1) if task in logits else silent)
+    return Outputs(*(torch.cat(parts).numpy() for parts in (*said.values(), embedding)))
 
 
 class RoundEvaluation:
@@ -59,7 +62,8 @@ class RoundEvaluation:
 
     def __init__(self, experiment: Experiment, fold: Fold) -> None:
         self.factory, self.people = experiment.factory, len(fold.seen)
-        self.has_own_head = identity_head_is_released(experiment)
+        self.has_own_head = silent_head(experiment, "identity") is None
+        self.has_stress_head = silent_head(experiment, "stress") is None
         enrol = _thinned(fold.enrol, PROBE_ENROL)
         test = _thinned(fold.identity_test, PROBE_TEST)
         used = np.unique(np.concatenate([np.flatnonzero(fold.stress_test), enrol, test]))
@@ -76,8 +80,10 @@ class RoundEvaluation:
         y, said = self.stress[self.is_stress_test], out.stress[self.is_stress_test]
         of_test = self.identity[self.test]
         return {
-            "stress_balanced_accuracy": metrics.balanced_accuracy(y, said),
-            "stress_macro_f1": metrics.macro_f1(y, said),
+            "stress_balanced_accuracy": metrics.balanced_accuracy(y, said)
+            if self.has_stress_head
+            else None,
+            "stress_macro_f1": metrics.macro_f1(y, said) if self.has_stress_head else None,
             "identity_own_head": float(np.mean(of_test == out.identity[self.test]))
             if self.has_own_head
             else None,
@@ -94,10 +100,18 @@ class RoundEvaluation:
         )
 
 
-def identity_head_is_released(experiment: Experiment) -> bool:
-    """Return whether the server has the identity head at all, or the clients keep it."""
+def silent_head(experiment: Experiment, task: str) -> Estimate | None:
+    """Return why the server has no head of ``task``, as a figure; ``None`` where it has one."""
     layout, blocks = experiment.factory.layout, experiment.mechanism.blocks
-    return not np.isin(layout.indices("task:identity"), blocks.kept).any()
+    if f"task:{task}" not in layout.blocks:
+        return Estimate(value=None, note=f"n/a (no {task} head)")
+    kept = np.isin(layout.indices(f"task:{task}"), blocks.kept).any()
+    return NOT_RELEASED if kept else None
+
+
+def identity_head_is_released(experiment: Experiment) -> bool:
+    """Return whether the server has an identity head: one is trained, and is not kept."""
+    return silent_head(experiment, "identity") is None
 
 
 def _thinned(mask: np.ndarray, at_most: int) -> np.ndarray:
@@ -139,8 +153,6 @@ def final_figures(experiment: Experiment, params: list[np.ndarray]) -> Figures:
             for f, o in zip(experiment.folds, outputs, strict=True)
         ]
     )
-    scores = metrics.stress_scores(stress.true, stress.said, stress.people, seed=seed)
-    chance = metrics.stress_chance(stress.true)
     first, people = experiment.folds[0], len(experiment.folds[0].seen)
 
     def attack(
@@ -159,20 +171,23 @@ def final_figures(experiment: Experiment, params: list[np.ndarray]) -> Figures:
         best_name, best = headline.name, _attacked(headline)
         raw = _attacked(attack(first.features, (LinearProbe(),))[0])
     return Figures(
-        stress_accuracy=_estimate(scores["accuracy"], chance["accuracy"]),
-        stress_macro_f1=_estimate(scores["macro_f1"], chance["macro_f1"]),
-        stress_balanced_accuracy=_estimate(
-            scores["balanced_accuracy"], chance["balanced_accuracy"]
-        ),
-        identity_own_head=_own_head(own, people, seed)
-        if identity_head_is_released(experiment)
-        else NOT_RELEASED,
+        **_stress(stress, silent_head(experiment, "stress"), seed),
+        identity_own_head=silent_head(experiment, "identity") or _own_head(own, people, seed),
         identity_attacks=attacked,
         identity_strongest=best,
         strongest_attack=best_name,
         raw_features_attack=raw,
         per_person=_per_person(experiment, stress, own),
     )
+
+
+def _stress(stress: _Answers, silent: Estimate | None, seed: int) -> dict[str, Estimate]:
+    """Return the scores of the stress head by the name of their field; ``silent`` without one."""
+    if silent is not None:
+        return {f"stress_{name}": silent for name in metrics.STRESS_SCORES}
+    scores = metrics.stress_scores(stress.true, stress.said, stress.people, seed=seed)
+    chance = metrics.stress_chance(stress.true)
+    return {f"stress_{name}": _estimate(score, chance[name]) for name, score in scores.items()}
 
 
 def _own_head(own: _Answers, people: int, seed: int) -> Estimate:
@@ -215,7 +230,8 @@ def _per_person(
 ) -> tuple[PersonFigures, ...]:
     names = experiment.table.subjects
     trained = {s for fold in experiment.folds for s in fold.seen}
-    has_own_head = identity_head_is_released(experiment)
+    has_own_head = silent_head(experiment, "identity") is None
+    has_stress_head = silent_head(experiment, "stress") is None
     rows = []
     for person in np.unique(np.concatenate([stress.people, own.people])):
         of_stress, of_own = stress.people == person, own.people == person
@@ -225,8 +241,10 @@ def _per_person(
                 person=names[person],
                 seen_in_training=int(person) in trained,
                 windows=int(of_stress.sum()) or int(of_own.sum()),
-                stress_balanced_accuracy=metrics.balanced_accuracy(true, said),
-                stress_accuracy=metrics.accuracy(true, said),
+                stress_balanced_accuracy=metrics.balanced_accuracy(true, said)
+                if has_stress_head
+                else None,
+                stress_accuracy=metrics.accuracy(true, said) if has_stress_head else None,
                 identity_own_head=float(np.mean(own.true[of_own] == own.said[of_own]))
                 if of_own.any() and has_own_head
                 else None,
