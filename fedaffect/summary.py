@@ -92,6 +92,7 @@ def promised(planned: Outline, other_runs: Spending | None = None) -> PrivacySta
         planned=True,
         fewest_replies=_quorum(planned.plan),
         other_runs=other_runs,
+        canaries=planned.config.audit.canaries,
     )
     return make_statement(planned.mechanism, planned.plan, planned.factory.layout, facts)
 
@@ -152,6 +153,7 @@ def statement_of(
         fewest_replies=min(replies, default=None),
         other_runs=spending(ledger, except_run=run) if ledger is not None else None,
         stopped=training.stopped.message if training.stopped is not None else None,
+        canaries=e.config.audit.canaries,
     )
     return make_statement(e.mechanism, e.plan, e.factory.layout, facts).to_dict()
 
@@ -284,6 +286,8 @@ def _warnings(
     lines = [f"W112 {s}" for s in forecast.sentences]
     if experiment.config.dp.mechanism != "none":
         lines += [str(w) for w in statement["warnings"]]
+    if count := experiment.config.audit.canaries:
+        lines.append(f"W125 this run carries {count} canary clients: its utility is not a headline")
     if experiment.split.leaks_overlap:
         lines.append(
             "W121 random windows overlap across the split: these figures flatter the model"

@@ -28,6 +28,7 @@ class RunFacts:
         fewest_replies: Smallest number of contributions in a released sum; ``None``: not known.
         other_runs: What other runs on the same data set have spent; ``None``: not known.
         stopped: Why the run ended before its last planned release.
+        canaries: Number of simulated canary clients.
     """
 
     releases_done: int
@@ -40,3 +41,4 @@ class RunFacts:
     fewest_replies: int | None = None
     other_runs: Spending | None = None
     stopped: str | None = None
+    canaries: int = 0

@@ -178,6 +178,15 @@ def _clients_drawn(plan: ReleasePlan, noise_at: str) -> str:
     return "everyone takes part in every round: no amplification"
 
 
+def canaries(count: int, clients: float) -> str:
+    """Return what simulated canary clients change, and what they do not."""
+    return (
+        f"{times(count, 'canary client')} with random updates, each in every round or in none by "
+        "a fair coin: a constant in every sum that depends on nobody's data, so the promise to "
+        f"the clients is as without them; sums are divided by {clients + count / 2:g}."
+    )
+
+
 def assumptions(scope: Scope) -> tuple[str, ...]:
     """Return what a promise rests on."""
     secret_draws = "Who takes part in a round, and how many, is never published."

@@ -216,6 +216,8 @@ class _Made:
                 )
         lines += sentences.withheld(self.mechanism.blocks, self.scope.noise_at)
         lines += [said["text"] for said in self.paper if said]
+        if self.facts.canaries:
+            lines.append(sentences.canaries(self.facts.canaries, self.done.clients_per_round))
         if self.facts.stopped:
             lines.append(f"The run ended early: {self.facts.stopped}.")
         return lines

@@ -14,6 +14,7 @@ from flwr.serverapp import Grid
 from fedaffect.errors import ClientsLostError, PrivacyError
 from fedaffect.failpoint import fail_here
 from fedaffect.privacy.base import ClippedSum, Mechanism, NoiseKey
+from fedaffect.privacy.canaries import CanarySum
 from fedaffect.privacy.clipping import clipped_sum
 from fedaffect.privacy.mechanisms.noised import NoisedSum
 from fedaffect.privacy.plausible import longest_contribution
@@ -62,6 +63,7 @@ class RoundLoop:
         key: Secret noise key, ``None`` without DP or where the clients draw the noise.
         draws: Secret coin flips of a Poisson sampler under DP, else ``None``.
         budget: The server's account in the privacy ledger, ``None`` where it has none.
+        canaries: Simulated clients that join every sum; ``None`` without.
         min_success: Smallest share of the asked clients that must answer.
         timeout_s: Longest wait for the replies of a round.
         on_uploads: Told of every round, the model (d,) that was sent, and what came back.
@@ -77,6 +79,7 @@ class RoundLoop:
     key: NoiseKey | None
     draws: AmplifyingDraws | None
     budget: RunBudget | None
+    canaries: CanarySum | None = None
     min_success: float = 0.5
     timeout_s: float = 3600.0
     on_uploads: Callable[[RoundFacts, np.ndarray, Updates], None] = lambda *round: None
@@ -198,7 +201,8 @@ class RoundLoop:
             mechanism = self._at(mechanism_bounds(mechanism.after(noisy, self.clients_per_round)))
         else:  # every row is private already
             total = updates.rows.sum(axis=0)
-        mean = total / self.clients_per_round  # (r,)
+        canaries = self.canaries.expected if self.canaries is not None else 0.0
+        mean = total / (self.clients_per_round + canaries)  # (r,)
         if mechanism.spec.clip.target == "weights":
             mean = mean - params[blocks.released]
         return blocks.expand(mean), mechanism
@@ -210,6 +214,8 @@ class RoundLoop:
         assert self.key is not None  # seen to at the start
         assert isinstance(mechanism, NoisedSum)  # who else adds noise to a sum
         total = clipped_sum(updates.rows, mechanism, updates.within)
+        if self.canaries is not None:
+            total = self.canaries.join(total, mechanism)
         secret = self.draws is not None and self.sampler.kind == "poisson"
         digest = mechanism.inputs_digest(total)
         if self.budget is not None:

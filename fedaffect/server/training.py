@@ -10,6 +10,8 @@ from flwr.serverapp import Grid
 
 from fedaffect.build import Experiment
 from fedaffect.errors import PrivacyError
+from fedaffect.privacy.canaries import CanarySum, canaries_of
+from fedaffect.privacy.mechanisms.noised import NoisedSum
 from fedaffect.privacy.noise import SecretNoiseKey, TestNoiseKey
 from fedaffect.privacy.promise import spent_after
 from fedaffect.privacy.run_budget import RunBudget
@@ -109,7 +111,18 @@ class Training:
             key=self.key,
             draws=self.key.draws(self.run_id) if self.key is not None else None,
             budget=self.budget,
+            canaries=self._canaries,
         )
+
+    @property
+    def _canaries(self) -> CanarySum | None:
+        e = self.experiment
+        run, count = e.config.run, e.config.audit.canaries
+        canaries = canaries_of(run.seed, count, e.mechanism, e.config.federation.rounds)
+        if canaries is None:
+            return None
+        assert isinstance(e.mechanism, NoisedSum)  # the outline has seen to it
+        return CanarySum(canaries, e.mechanism)
 
     def _record(self, outcome: RoundOutcome, evaluation: RoundEvaluation) -> None:
         self.params[-1] = outcome.params
