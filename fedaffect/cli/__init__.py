@@ -25,7 +25,7 @@ INTERRUPTED = 130
 
 def build_command() -> click.Command:
     """Return the command line; sub-commands import what they need when they run."""
-    from fedaffect.cli import data, dp, listing, report, simulate, verify
+    from fedaffect.cli import data, dp, listing, report, simulate, sweep, verify
     from fedaffect.cli.plain import PlainCommand
 
     app = typer.Typer(
@@ -43,7 +43,7 @@ def build_command() -> click.Command:
     app.command(name="list", cls=PlainCommand, help=listing.HELP)(listing.list_components)
     group = typer.main.get_command(app)
     assert isinstance(group, click.Group)
-    group.commands = {"simulate": simulate.command(), **group.commands}
+    group.commands = {"simulate": simulate.command(), "sweep": sweep.command(), **group.commands}
     return group
 
 

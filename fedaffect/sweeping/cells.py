@@ -13,7 +13,7 @@ from fedaffect.config_sources import FLAGS, KEYS, resolve
 from fedaffect.errors import FedaffectError, UsageError
 from fedaffect.outline import Outline, outline
 from fedaffect.resume import settings_digest
-from fedaffect.sweeping.grid import NONE, Axis, choices, short_names
+from fedaffect.sweeping.grid import NONE, Axis, choices, short_name
 
 DP = "dp"  # the section of privacy
 ENDS_DP = ("dp.mechanism", "dp.eps", "dp.eps_per_round", "dp.sigma")
@@ -91,9 +91,8 @@ def label_of(values: Mapping[str, str | None], *, without: Sequence[str] = ()) -
         values: Values of the cell.
         without: Keys that are not told, such as the seed.
     """
-    names = short_names(list(values))
     told = {key: value for key, value in values.items() if key not in without}
-    parts = [f"{names[key]}={value}" for key, value in told.items() if value is not None]
+    parts = [f"{short_name(key)}={value}" for key, value in told.items() if value is not None]
     if any(value is None for value in told.values()):
         parts.insert(0, NO_DP)
     return ", ".join(parts) or "one setting"

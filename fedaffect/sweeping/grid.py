@@ -75,17 +75,22 @@ def choices(axes: Sequence[Axis]) -> list[dict[str, str]]:
     ]
 
 
-def short_names(keys: Sequence[str]) -> dict[str, str]:
-    """Return the last part of every key, or the whole key where two end alike."""
-    last = [key.rpartition(".")[2] for key in keys]
-    return {
-        key: name if last.count(name) == 1 else key for key, name in zip(keys, last, strict=True)
-    }
+def short_name(key: str) -> str:
+    """Return the flag of a key, or its last part where no other key ends alike, or the key."""
+    for flag, of in FLAGS.items():
+        if of == key:
+            return flag
+    last = key.rpartition(".")[2]
+    return last if len(_ending(last)) == 1 and last not in FLAGS else key
+
+
+def _ending(last: str) -> list[str]:
+    return [key for key in KEYS if key.rpartition(".")[2] == last]
 
 
 def _key(name: str) -> str:
     flag = name.lstrip("-").replace("-", "_")
-    ending = [key for key in KEYS if key.rpartition(".")[2] == flag]
+    ending = _ending(flag)
     if name in KEYS or any(name.startswith(f"{table}.") for table in TABLES):
         key = name
     elif flag in FLAGS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 def carry_out(
     work: Callable[[Task], Result], tasks: Sequence[Task], jobs: int
-) -> Iterator[tuple[Task, Result | FedaffectError]]:
+) -> Generator[tuple[Task, Result | FedaffectError], None, None]:
     """Yield every task with its result, in the order in which they end.
 
     With one job, or one task, the work is done in this process, in order; else by as many worker
@@ -57,7 +57,7 @@ def alone(work: Callable[[Task], Result], task: Task) -> Result:
 
 def _by_ray(
     work: Callable[[Task], Result], tasks: Sequence[Task]
-) -> Iterator[tuple[Task, Result | FedaffectError]]:
+) -> Generator[tuple[Task, Result | FedaffectError], None, None]:
     import ray
 
     remote = ray.remote(num_cpus=1, max_retries=0)(_as_here)
