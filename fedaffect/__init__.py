@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 from fedaffect.version import __version__
 
-__all__ = ["RunConfig", "RunRecord", "__version__", "simulate"]
+__all__ = ["AuditRecord", "RunConfig", "RunRecord", "__version__", "audit", "simulate"]
 
 if TYPE_CHECKING:
+    from fedaffect.audit_record import AuditRecord
+    from fedaffect.auditing.suite import audit
     from fedaffect.config import RunConfig
     from fedaffect.record import RunRecord
     from fedaffect.simulation import simulate
 
 # No module may be called as a name here is: importing it would hide the name.
 _HOMES = {
+    "AuditRecord": "fedaffect.audit_record",
     "RunConfig": "fedaffect.config",
     "RunRecord": "fedaffect.record",
+    "audit": "fedaffect.auditing.suite",
     "simulate": "fedaffect.simulation",
 }
 

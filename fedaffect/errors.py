@@ -59,6 +59,10 @@ class PrivacyError(FedaffectError):
     """E4xx: going on would release something that is not paid for or cannot be accounted."""
 
 
+class GateError(FedaffectError):
+    """E6xx: an audit found what it was told to fail at."""
+
+
 class ClientsLostError(FedaffectError):
     """E7xx: too few clients answered."""
 

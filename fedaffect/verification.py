@@ -19,6 +19,7 @@ from fedaffect.privacy.ledger_excerpt import Excerpt, check_in_ledger, read_exce
 from fedaffect.privacy.recount import recount
 from fedaffect.run_folder import MANIFEST_NAME, file_hashes
 
+MADE_AGAIN = ("audit.json", "report.html", "MODEL_CARD.md", "figures/")  # from other files
 _NAMED = 5  # file names that a message lists
 
 
@@ -39,12 +40,13 @@ class Check:
     skipped: bool = False
 
 
-def verify(folder: Path, home: Path) -> tuple[Check, ...]:
+def verify(folder: Path, home: Path, but: tuple[str, ...] = ()) -> tuple[Check, ...]:
     """Return every check of a finished run, in the order in which failures weigh.
 
     Args:
         folder: Folder of the run.
         home: The state folder of this site, which may hold the ledger of the run.
+        but: Beginnings of names of files that may differ: they are about to be made anew.
 
     Raises:
         StorageError: E820 the folder is not that of a finished run.
@@ -57,7 +59,7 @@ def verify(folder: Path, home: Path) -> tuple[Check, ...]:
         )
     run = _Run(folder)
     return (
-        _made("files", lambda: _files(run)),
+        _made("files", lambda: _files(run, but)),
         _made("ledger", lambda: _ledger(run)),
         _made("statement", lambda: _statement(run)),
         _made("model", lambda: _model(run)),
@@ -102,7 +104,7 @@ class _Run:
         return read_excerpt(path) if path.exists() else None
 
 
-def _files(run: _Run) -> str:
+def _files(run: _Run, but: tuple[str, ...]) -> str:
     told: dict[str, str] = run.manifest["files"]
     try:
         found = file_hashes(run.folder)
@@ -113,6 +115,7 @@ def _files(run: _Run) -> str:
         "missing": [name for name in told if name not in found],
         "unexpected": [name for name in found if name not in told],
     }
+    kinds = {kind: [n for n in names if not n.startswith(but)] for kind, names in kinds.items()}
     wrong = [f"{kind}: {_some(names)}" for kind, names in kinds.items() if names]
     if wrong:
         raise _other_files("; ".join(wrong))

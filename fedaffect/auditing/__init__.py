@@ -1,0 +1,1 @@
+"""Audits of finished runs: what was released is recomputed, attacked, and written down."""

@@ -25,7 +25,7 @@ INTERRUPTED = 130
 
 def build_command() -> click.Command:
     """Return the command line; sub-commands import what they need when they run."""
-    from fedaffect.cli import data, dp, listing, report, simulate, sweep, verify
+    from fedaffect.cli import audit, data, dp, listing, report, simulate, sweep, verify
     from fedaffect.cli.plain import PlainCommand
 
     app = typer.Typer(
@@ -36,6 +36,7 @@ def build_command() -> click.Command:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     app.callback()(_options)
+    app.command(cls=PlainCommand, help=audit.HELP)(audit.audit)
     app.command(cls=PlainCommand, help=report.HELP)(report.report)
     app.command(cls=PlainCommand, help=verify.HELP)(verify.verify)
     app.add_typer(data.app, name="data")

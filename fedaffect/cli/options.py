@@ -155,6 +155,7 @@ SETTINGS = (
 HANDLING = (
     Flag(RUNNING, "--config", "FILE", "TOML file; -o KEY=VALUE overrides one value"),
     Flag(RUNNING, "--resume", "RUN", "Go on with the interrupted run in this folder"),
+    Flag(RUNNING, "--audit", "", "Attack the finished run, as fedaffect audit does"),
     Flag(RUNNING, "--dry-run", "", "Print the plan and where each value came from; train nothing"),
     Flag(RUNNING, "--json", "", "One JSON document on stdout, everything else on stderr"),
     Flag(RUNNING, "--quiet", "", "Print the result only"),

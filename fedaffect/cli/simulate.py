@@ -34,13 +34,14 @@ def simulate(
     config: str | None,
     overrides: tuple[str, ...],
     resume: str | None,
+    audit: bool | None,
     dry_run: bool | None,
     quiet: bool | None,
     no_color: bool | None,
     debug: bool | None,
     **flags: Any,
 ) -> None:
-    """Collect the flags, run, print the result."""
+    """Collect the flags, run, print the result, attack it where that is asked for."""
     as_json = bool(flags.pop("json"))
     from fedaffect.cli.view import View
 
@@ -61,7 +62,23 @@ def simulate(
         for note in getattr(error, "__notes__", ()):  # how to go on
             print(note, file=sys.stderr)
         raise
-    _show(record, view, as_json)
+    if audit:
+        _audit(record, Path(resume or record.folder or ""), view, as_json)
+    else:
+        _show(record, view, as_json)
+
+
+def _audit(record: RunRecord, folder: Path, view: View, as_json: bool) -> None:
+    """Attack the run; one document holds both records."""
+    from fedaffect.auditing.suite import audit
+    from fedaffect.cli.audit import end, show
+
+    view.result(record)
+    found = audit(folder, listener=view)
+    if as_json:
+        _print_json({**record.model_dump(mode="json"), "audit": found.model_dump(mode="json")})
+    show(found, str(folder), to_stderr=as_json)
+    end(found, as_json)
 
 
 def _show(record: RunRecord, view: View, as_json: bool) -> None:
