@@ -41,6 +41,7 @@ CODES: dict[str, str] = {
     "E264": "a grid of too many cells",
     "E265": "an engine of its own for a cell of a sweep",
     "E266": "settings beside the folder of a sweep that goes on",
+    "E267": "a comparison of fewer than two runs, or of a run with itself",
     "E310": "a file or folder that cannot be read",
     "E311": "a file that is too large",
     "E312": "a file that is not a pickle",

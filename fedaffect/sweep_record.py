@@ -95,7 +95,7 @@ class OverSeeds(_Record):
 
     Args:
         figure: Mean over seeds. Its interval is the mean of the seeds' intervals over people:
-            the seeds test the same people, so more seeds make it steadier, not narrower.
+            seeds share people, so more seeds make it steadier, not narrower.
         lowest: Smallest value of a seed.
         highest: Largest value of a seed.
     """

@@ -25,7 +25,7 @@ INTERRUPTED = 130
 
 def build_command() -> click.Command:
     """Return the command line; sub-commands import what they need when they run."""
-    from fedaffect.cli import audit, data, dp, listing, report, simulate, sweep, verify
+    from fedaffect.cli import audit, compare, data, dp, listing, report, simulate, sweep, verify
     from fedaffect.cli.plain import PlainCommand
 
     app = typer.Typer(
@@ -38,6 +38,7 @@ def build_command() -> click.Command:
     app.callback()(_options)
     app.command(cls=PlainCommand, help=audit.HELP)(audit.audit)
     app.command(cls=PlainCommand, help=report.HELP)(report.report)
+    app.command(cls=PlainCommand, help=compare.HELP)(compare.compare)
     app.command(cls=PlainCommand, help=verify.HELP)(verify.verify)
     app.add_typer(data.app, name="data")
     app.add_typer(dp.app, name="dp")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fedaffect.sweeping.cells import Cell
     from fedaffect.sweeping.grid import Axis
 
-HELP = "Run a grid of settings and show what each costs and gives away: one trade-off report."
+HELP = "Run a grid of settings; one trade-off report."
 EXAMPLES = """\b
 A key is a configuration key (dp.eps), a flag (noise-layers) or the last part of a key. none
 takes a value away; for a mechanism or a budget it means a run without DP. 0..4 counts.

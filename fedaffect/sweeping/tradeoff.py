@@ -23,8 +23,8 @@ from fedaffect.sweeping.grid import SEED
 WORST_LEAK = 1.0
 INTERVALS = (
     "Intervals are over people, within a seed; a setting's interval is the mean of its seeds' "
-    "intervals. Every seed tests people of the same data set, so seeds add no people: their spread "
-    "is shown beside."
+    "intervals. Seeds share people, so they are not counted as more people: that interval is "
+    "rather too wide than too narrow. The spread over seeds stands beside it."
 )
 CHOSEN = "Choosing a setting by these figures favours luck: measure the chosen one on other people."
 OTHER_CHANCE = (

@@ -14,6 +14,7 @@ COMMANDS = [
     (),
     ("simulate",),
     ("sweep",),
+    ("compare",),
     ("report",),
     ("list",),
     ("data",),
@@ -71,7 +72,17 @@ def test_arguments_are_explained() -> None:
 def test_the_first_page_names_every_command_and_cuts_no_sentence() -> None:
     page = call("--help").out
     listed = re.findall(r"^  (\w+) {2,}(.+)$", page.partition("Commands:")[2], re.MULTILINE)
-    assert [name for name, _ in listed] == ["simulate", "sweep", "report", "verify", "list", "data", "dp"]
+    assert [name for name, _ in listed] == [
+        "simulate",
+        "sweep",
+        "audit",
+        "report",
+        "compare",
+        "verify",
+        "list",
+        "data",
+        "dp",
+    ]
     assert all(text.endswith(".") and not text.endswith("...") for _, text in listed)
 
 
