@@ -6,17 +6,20 @@ null figures permute whole people. Shapes: m attempts, P people, T thresholds, R
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from fedaffect.audit_record import RocPoint
-from fedaffect.privacy.attacks.naming import permutations
+from fedaffect.metrics import interval_of
+from fedaffect.privacy.attacks.naming import estimate, permutations
 from fedaffect.privacy.attacks.statistics import RESAMPLES, equal_error_rate, roc, tpr_at
 from fedaffect.record import Estimate
 from fedaffect.rng import generator
 
+CHANCE = 0.5  # of an equal error rate
 MOST_THRESHOLDS = 500
 MOST_POINTS = 200
 
@@ -51,7 +54,7 @@ class PairScores:
     @property
     def people(self) -> int:
         """Number P of people."""
-        return self.scores.shape[1]
+        return int(self.scores.shape[1])
 
     @property
     def eer(self) -> float:
@@ -140,6 +143,23 @@ class PairScores:
         sums = np.zeros((self.people, *values.shape[1:]))
         np.add.at(sums, self.owner, values)
         return sums
+
+
+def strongest_eer(attacks: Sequence[PairScores], seed: int) -> Estimate:
+    """Return the lowest EER, with an interval over people that pays for choosing it."""
+    best = min(scores.eer for scores in attacks)
+    drawn = np.min([scores.resampled_eer(seed) for scores in attacks], axis=0)
+    interval = interval_of(best, drawn, attacks[0].people)
+    assert interval is not None  # a rate of real scores
+    return estimate(interval, CHANCE)
+
+
+def unit_rows(x: np.ndarray) -> np.ndarray:
+    """Return the rows of ``x`` (m, H) at length 1; a row of zeros stays."""
+    scaled = x / np.maximum(np.abs(x).max(axis=1, keepdims=True), 1e-300)
+    length = np.linalg.norm(scaled, axis=1, keepdims=True)
+    unit: np.ndarray = scaled / np.where(length > 0, length, 1)
+    return unit
 
 
 def _resampled(counts: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from fedaffect.privacy.attacks.enrolment import finite
 from fedaffect.privacy.attacks.evidence import Windows
-from fedaffect.privacy.attacks.pair_scores import PairScores
+from fedaffect.privacy.attacks.pair_scores import PairScores, unit_rows
 
 GAP_S = 60.0
 SHRINKAGE = 0.01  # as LinearDiscriminant
@@ -54,7 +54,7 @@ class Strangers:
         found = []
         for name, x in spaces.items():
             means = np.stack([x[enrol == i].mean(axis=0) for i in range(len(self.people))])
-            scores = _unit(x[self.test >= 0]) @ _unit(means).T  # (m, P)
+            scores = unit_rows(x[self.test >= 0]) @ unit_rows(means).T  # (m, P)
             found.append(PairScores(name, scores, owner))
         return tuple(found)
 
@@ -113,11 +113,3 @@ def _halves(w: Windows, recording: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     middle = (start + end) / 2
     first = recording & (w.start_s + w.window_s <= middle - gap / 2)
     return first, recording & (w.start_s >= middle + gap / 2)
-
-
-def _unit(x: np.ndarray) -> np.ndarray:
-    """Return the rows of ``x`` at length 1; a row of zeros stays."""
-    scaled = x / np.maximum(np.abs(x).max(axis=1, keepdims=True), 1e-300)
-    length = np.linalg.norm(scaled, axis=1, keepdims=True)
-    unit: np.ndarray = scaled / np.where(length > 0, length, 1)
-    return unit

@@ -15,20 +15,17 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from fedaffect.audit_record import AttackResult, AttackRow, Threat
-from fedaffect.metrics import interval_of
 from fedaffect.privacy.attacks.evidence import Evidence
 from fedaffect.privacy.attacks.naming import (
     FEWEST,
     NOT_DETECTED,
     chance_in,
     embedding_of,
-    estimate,
 )
-from fedaffect.privacy.attacks.pair_scores import PairScores
+from fedaffect.privacy.attacks.pair_scores import PairScores, strongest_eer
 from fedaffect.privacy.attacks.strangers import strangers_of
 from fedaffect.record import Estimate
 
-CHANCE = 0.5
 FPRS = (0.1, 0.01, 0.001)
 ACROSS, WITHIN = "across recordings", "within a recording"
 
@@ -114,15 +111,6 @@ class Verification:
             }
             | found
         )
-
-
-def strongest_eer(attacks: Sequence[PairScores], seed: int) -> Estimate:
-    """Return the lowest EER, with an interval over people that pays for choosing it."""
-    best = min(scores.eer for scores in attacks)
-    drawn = np.min([scores.resampled_eer(seed) for scores in attacks], axis=0)
-    interval = interval_of(best, drawn, attacks[0].people)
-    assert interval is not None  # a rate of real scores
-    return estimate(interval, CHANCE)
 
 
 def _rows(scores: PairScores, where: str, seed: int) -> list[AttackRow]:
