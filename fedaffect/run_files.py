@@ -67,7 +67,7 @@ def write_trained(
 
 
 def write_result(folder: Path, record: RunRecord) -> None:
-    """Write what was measured, ``report.html`` last.
+    """Write what was measured, and the report of it, ``report.html`` last.
 
     Raises:
         StorageError: E803 the disk refuses.

@@ -164,11 +164,15 @@ def write_manifest(folder: Path, run_id: str) -> None:
     write_json_atomic(folder / MANIFEST_NAME, {"run_id": run_id, "files": files})
 
 
-def renew_in_manifest(folder: Path, name: str) -> None:
-    """Take the present hash of the file ``name`` into the manifest, and of no other.
+def renew_in_manifest(folder: Path, *names: str) -> None:
+    """Take the present hashes of the files ``names`` into the manifest, and of no others.
 
-    For a file that was made anew from others, such as the report; without a manifest nothing is
-    done.
+    For files that were made anew from others, such as the report; one that is gone leaves the
+    manifest, and without a manifest nothing is done.
+
+    Args:
+        folder: Folder of the run.
+        *names: Paths below ``folder``.
 
     Raises:
         StorageError: E803 the manifest cannot be written; E804 it cannot be read.
@@ -178,8 +182,12 @@ def renew_in_manifest(folder: Path, name: str) -> None:
         return
     try:
         manifest = json.loads(path.read_bytes())
-        manifest["files"][name] = _sha256(folder / name)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        for name in names:
+            if (folder / name).exists():
+                manifest["files"][name] = _sha256(folder / name)
+            else:
+                manifest["files"].pop(name, None)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StorageError(
             "E804", f"{path} cannot be read ({type(error).__name__})", do="repeat the run"
         ) from error

@@ -32,6 +32,8 @@ FILES = {
     "model.safetensors",
     "report.json",
     "report.html",
+    "MODEL_CARD.md",
+    "figures",
     "run.json",
     "checkpoints",
     "manifest.json",
@@ -89,7 +91,7 @@ class TestFolder:
         assert environment == plain.record.provenance.environment
         assert environment["packages"]["flwr"].startswith("1.")
         home = os.environ["FEDAFFECT_HOME"]
-        for name in FILES - {"report.json", "report.html", "checkpoints"}:
+        for name in FILES - {"report.json", "report.html", "checkpoints", "figures"}:
             content = plain.bytes_of(name).decode("utf-8", "replace")
             assert str(plain.folder) not in content
             assert home not in content

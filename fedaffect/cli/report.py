@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-HELP = """Write report.html again from the record of a finished run.
+HELP = """Write report.html, MODEL_CARD.md and figures/*.csv again from a finished run.
 
-RUN is the folder of a run, or its id below runs/.
+RUN is the folder of a run, or its id below runs/. An audit of the run is part of it.
 """
 
 
@@ -18,20 +18,22 @@ def report(
     out: Annotated[
         str,
         typer.Option(
-            "--out", help="Where to write. [default: in the run folder]", show_default=False
+            "--out",
+            help="Where to write the page alone. [default: everything, in the run folder]",
+            show_default=False,
         ),
     ] = "",
 ) -> None:
     """Render the report of ``run``."""
     from fedaffect.atomic_file import write_text_atomic
     from fedaffect.reports.html_page import render_html
-    from fedaffect.reports.json_file import load_record
-    from fedaffect.run_folder import renew_in_manifest
+    from fedaffect.reports.json_file import load_audit, load_record, write_report
 
     folder = Path(run) if Path(run).is_dir() else Path("runs") / run
     record = load_record(folder)
-    path = Path(out) if out else folder / "report.html"
-    write_text_atomic(path, render_html(record))
     if not out:
-        renew_in_manifest(folder, path.name)
+        typer.echo(str(write_report(folder, record)))
+        return
+    path = Path(out)
+    write_text_atomic(path, render_html(record, load_audit(folder, record.provenance.run_id)))
     typer.echo(str(path))

@@ -6,20 +6,47 @@ vermillion, the own head purple squares, the run without DP green diamonds, chan
 
 from __future__ import annotations
 
-import math
-
-from fedaffect.record import Estimate, PersonFigures, RunRecord
+from fedaffect.audit_record import AuditRecord
+from fedaffect.record import Estimate, RunRecord
 from fedaffect.reports import findings
+from fedaffect.reports.attack_card import attack_card
+from fedaffect.reports.break_even import break_even
 from fedaffect.reports.curves import learning_curves
-from fedaffect.reports.formats import accuracy, attacker, count, percent
+from fedaffect.reports.eps_audit import eps_audit
+from fedaffect.reports.formats import accuracy, attacker, percent
 from fedaffect.reports.heatmap import partition_heatmap
-from fedaffect.reports.marks import WIDTH_IN, chance_line, thin_ticks, whisker
+from fedaffect.reports.leakage_map import leakage_map
+from fedaffect.reports.marks import WIDTH_IN, chance_line, whisker
+from fedaffect.reports.people import per_person
+from fedaffect.reports.roc import membership_roc
+from fedaffect.reports.spending import spending
 from fedaffect.reports.svg import COLOURS, Drawing, canvas, to_svg
 
-__all__ = ["attacks_bars", "learning_curves", "partition_heatmap", "per_person", "trade_off"]
+__all__ = [
+    "all_figures",
+    "attacks_bars",
+    "learning_curves",
+    "partition_heatmap",
+    "per_person",
+    "trade_off",
+]
 
-_MOST_NAMED_PEOPLE = 40
-_NAN = float("nan")
+
+def all_figures(record: RunRecord, audit: AuditRecord | None = None) -> dict[str, Drawing | None]:
+    """Draw every figure of a report, by name; ``None`` where there is nothing to draw."""
+    return {
+        "tradeoff": trade_off(record),
+        "spending": spending(record),
+        "card": attack_card(record),
+        "breakeven": break_even(record),
+        "partition": partition_heatmap(record.data.partition),
+        "people": per_person(record),
+        "curves": learning_curves(record),
+        "attacks": attacks_bars(record),
+        "layers": leakage_map(audit),
+        "roc": membership_roc(audit, record.privacy),
+        "bounds": eps_audit(audit),
+    }
 
 
 def trade_off(record: RunRecord) -> Drawing:
@@ -148,60 +175,3 @@ def attacks_bars(record: RunRecord) -> Drawing:
     rows = tuple((t, accuracy(e), percent(e.chance), accuracy(b)) for t, e, b, *_ in bars)
     columns = ("Attacker", "This run", "Chance", "Without DP")
     return Drawing("attacks", title, about, svg, columns, rows)
-
-
-def per_person(record: RunRecord) -> Drawing | None:
-    """Draw each tested person's balanced accuracy of stress, sorted, or ``None`` without any."""
-    people = sorted(
-        record.figures.per_person,
-        key=lambda p: (_hundred(p) if p.stress_balanced_accuracy is not None else -1, p.person),
-    )
-    if not people:
-        return None
-    before = {p.person: p for p in record.no_dp.per_person} if record.no_dp else {}
-    title = findings.people(record)
-    about = "One mark per tested person, sorted by balanced accuracy of stress. Dashed: chance."
-    with canvas(WIDTH_IN, min(1.5 + 0.21 * len(people), 6.2)) as figure:
-        axes = figure.subplots()
-        for text, colour, shape, chosen in (
-            ("same run without DP", "green", "D", [before.get(p.person) for p in people]),
-            ("this run", "blue", "o", people),
-        ):
-            values = [_hundred(p) for p in chosen]
-            if not all(math.isnan(v) for v in values):
-                face = COLOURS["panel" if shape == "D" else colour]
-                style = {"color": COLOURS[colour], "markerfacecolor": face, "markersize": 6}
-                axes.plot(values, range(len(people)), shape, label=text, **style)
-        chance_line(axes, record.figures.stress_balanced_accuracy.chance, upright=True)
-        thin_ticks(axes.yaxis, [p.person for p in people], _MOST_NAMED_PEOPLE)
-        axes.set_xlim(-2, 102)
-        axes.margins(y=0.06)
-        axes.set_xlabel("stress: balanced accuracy (%)")
-        axes.set_ylabel("person")
-        figure.legend(loc="outside lower center", ncols=3)
-        svg = to_svg(figure, "people", title, about)
-    columns: tuple[str, ...] = ("Person", "In training", "Test windows", "Stress balanced accuracy")
-    columns += ("Stress accuracy", "Own head (not a privacy metric)", "Balanced, without DP")
-    rows = tuple(_person_row(p, before.get(p.person)) for p in people)
-    return Drawing("people", title, about, svg, columns, rows)
-
-
-def _person_row(person: PersonFigures, before: PersonFigures | None) -> tuple[str, ...]:
-    return (
-        person.person,
-        "yes" if person.seen_in_training else "no",
-        count(person.windows),
-        _one_class(person.stress_balanced_accuracy),
-        percent(person.stress_accuracy),
-        percent(person.identity_own_head),
-        _one_class(before.stress_balanced_accuracy) if before else "n/a",
-    )
-
-
-def _one_class(value: float | None) -> str:
-    return "n/a (one class)" if value is None else percent(value)
-
-
-def _hundred(person: PersonFigures | None) -> float:
-    value = person.stress_balanced_accuracy if person else None
-    return _NAN if value is None else 100 * value

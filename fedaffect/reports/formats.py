@@ -48,7 +48,7 @@ def with_chance(estimate: Estimate) -> str:
 
 def attacker(name: str) -> str:
     """Write an attack's registered name in words; other names stay, cut where they are long."""
-    return ATTACKERS.get(name, label(name, 30))
+    return ATTACKERS.get(name, label(name, 50))
 
 
 def count(value: float | None) -> str:

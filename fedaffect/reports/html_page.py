@@ -1,14 +1,31 @@
-"""report.html: one file without scripts or loads, rendered from a RunRecord and nothing else."""
+"""report.html: one file without scripts or loads, rendered from its records and nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
+from fedaffect.audit_record import AuditRecord
 from fedaffect.record import Estimate, RunRecord
-from fedaffect.reports import beside, figures, guarantee, tables, wording
+from fedaffect.reports import (
+    attack_card,
+    audit_section,
+    beside,
+    break_even,
+    guarantee,
+    hazards,
+    people,
+    split_checks,
+    standing,
+    tables,
+    wording,
+)
+from fedaffect.reports.figures import all_figures
 from fedaffect.reports.formats import accuracy, attacker, interval, percent, plural, with_chance
-from fedaffect.reports.spending import spending, spending_caption
+from fedaffect.reports.page_template import render
+from fedaffect.reports.spending import spending_caption
+from fedaffect.reports.strongest import with_strongest
+from fedaffect.reports.svg import Drawing
 from fedaffect.toml_text import to_toml
 
 Row = TypeVar("Row")
@@ -19,9 +36,12 @@ SECTIONS = (
     ("forecast", "Forecast"),
     ("data", "Data and split"),
     ("utility", "Stress"),
+    ("people", "Cost by person"),
     ("tradeoff", "Trade-off"),
     ("curves", "Learning curves"),
     ("attacks", "Identity"),
+    ("audit", "Audit"),
+    ("hazards", "Hazards"),
     ("limits", "Limits"),
     ("reproduce", "Reproduce"),
     ("glossary", "Glossary"),
@@ -30,28 +50,25 @@ _MOST_ROWS = 200
 _NOT_SHOWN = {"run": ("out",)}  # where a run was written changes no result
 
 
-def render_html(record: RunRecord) -> str:
+def render_html(record: RunRecord, audit: AuditRecord | None = None) -> str:
     """Return the whole page as text: self-contained, and equal for equal records.
 
-    Names, notes and settings in the record are escaped: markup in them is inert.
-    """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
+    Names, notes and settings in the records are escaped: markup in them is inert.
 
-    loader = PackageLoader("fedaffect.reports")
-    environment = Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["trusted"] = Markup  # only for our own CSS and SVG
-    environment.filters["plural"] = plural
-    environment.filters["thinned"] = thinned
-    css = loader.get_source(environment, "report.css")[0]
-    return environment.get_template("report.html.j2").render(css=css, **_context(record))
+    Args:
+        record: The run.
+        audit: Its audit; ``None`` without one.
+    """
+    shown = with_strongest(record, audit)
+    return render_page(shown, audit, all_figures(shown, audit))
+
+
+def render_page(
+    record: RunRecord, audit: AuditRecord | None, drawings: Mapping[str, Drawing | None]
+) -> str:
+    """Return the page from a record with its strongest attacker, and its figures, drawn already."""
+    context = _context(record, audit, drawings)
+    return render("report.html.j2", {"thinned": thinned}, **context)
 
 
 def thinned(rows: Iterable[Row], most: int = _MOST_ROWS) -> list[Row]:
@@ -62,15 +79,9 @@ def thinned(rows: Iterable[Row], most: int = _MOST_ROWS) -> list[Row]:
     return [rows[round(i * (len(rows) - 1) / (most - 1))] for i in range(most)]
 
 
-def _context(record: RunRecord) -> dict[str, Any]:
-    drawings = {
-        "partition": figures.partition_heatmap(record.data.partition),
-        "people": figures.per_person(record),
-        "tradeoff": figures.trade_off(record),
-        "curves": figures.learning_curves(record),
-        "attacks": figures.attacks_bars(record),
-        "spending": spending(record),
-    }
+def _context(
+    record: RunRecord, audit: AuditRecord | None, drawings: Mapping[str, Drawing | None]
+) -> dict[str, Any]:
     privacy = record.privacy
     attacks = wording.attack_rows(record)
     chance = record.figures
@@ -85,6 +96,7 @@ def _context(record: RunRecord) -> dict[str, Any]:
         "sections": [s for s in SECTIONS if s[0] != "curves" or drawings["curves"]],
         "figures": drawings,
         "banner": wording.banner(record),
+        "marks": standing.marks(record),
         "overlap_note": wording.OVERLAP,
         "n_clients": len(record.data.partition.clients),
         "n_rounds": len({r.round for r in record.rounds}),
@@ -102,6 +114,10 @@ def _context(record: RunRecord) -> dict[str, Any]:
         "observers": [tuple(row.values()) for row in guarantee.observer_rows(privacy)],
         "observer_caption": guarantee.observer_caption(privacy),
         "spending_caption": spending_caption(record),
+        "card": attack_card.card_rows(record),
+        "card_columns": attack_card.CARD_COLUMNS,
+        "card_caption": attack_card.card_caption(record),
+        "break_even_caption": break_even.break_even_caption(record),
         "paper": beside.paper_rows(privacy),
         "paper_columns": beside.PAPER_COLUMNS,
         "paper_caption": beside.paper_caption(privacy),
@@ -117,6 +133,8 @@ def _context(record: RunRecord) -> dict[str, Any]:
         "forecast_facts": tables.forecast_facts(record.forecast),
         "data_facts": tables.data_facts(record),
         "split_facts": tables.split_facts(record),
+        "check_columns": split_checks.CHECK_COLUMNS,
+        "split_checks": split_checks.split_checks(record),
         "normalisation": tables.normalisation(record.data.normalisation),
         "why_normalisation": wording.WHY_NORMALISATION,
         "partition_options": guarantee.text_of(record.data.partition.options or None, ""),
@@ -128,6 +146,9 @@ def _context(record: RunRecord) -> dict[str, Any]:
             f"{plural(chance.stress_balanced_accuracy.n_people, 'person', 'people')}"
         ),
         "stress_chance": stress_chance,
+        "cost": people.cost_rows(record),
+        "cost_columns": people.COST_COLUMNS,
+        "cost_sentence": people.cost_sentence(record),
         "tradeoff_note": tables.tradeoff_note(record),
         "curves_note": tables.curves_note(record),
         "curves_caption": (
@@ -148,7 +169,11 @@ def _context(record: RunRecord) -> dict[str, Any]:
         "strongest": with_chance(chance.identity_strongest),
         "by_person": record.data.partition.name == "subject",
         "iid_sentence": wording.iid_sentence(record),
-        "limits": wording.limits(record),
+        "audit": audit_section.context(record, audit),
+        "row_columns": audit_section.ROW_COLUMNS,
+        "hazard_columns": hazards.HAZARD_COLUMNS,
+        "hazards": hazards.hazards(record, audit),
+        "limits": wording.limits(record, audit),
         "not_covered": guarantee.lines(privacy.get("not_covered")),
         "warnings": wording.warnings(record),
         "toml": to_toml(_shown_config(record)),

@@ -1,4 +1,4 @@
-"""The record of a run on disk, read with suspicion, and the page that is rendered from it."""
+"""The records of a run on disk, read with suspicion, and the report that is rendered from them."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ import json
 import math
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from fedaffect.atomic_file import write_text_atomic
+from fedaffect.audit_record import AUDIT_VERSION, AuditRecord
 from fedaffect.errors import StorageError
 from fedaffect.record import RECORD_VERSION, RunRecord
 
 RECORD_NAME = "report.json"
+AUDIT_NAME = "audit.json"
 PAGE_NAME = "report.html"
 LARGEST_RECORD_BYTES = 64 * 2**20
+Record = TypeVar("Record", bound=BaseModel)
+Refusal = Callable[[Path, str], StorageError]
 
 
 def load_record(run_folder: Path) -> RunRecord:
@@ -33,51 +37,84 @@ def load_record(run_folder: Path) -> RunRecord:
     """
     path = Path(run_folder) / RECORD_NAME
     try:
-        with open(path, "rb", opener=_open_without_waiting) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise OSError(errno.EINVAL, "is not a regular file")
-            content = file.read(LARGEST_RECORD_BYTES + 1)
+        content = _content(path)
     except (OSError, ValueError) as error:
-        raise _not_a_run(run_folder, getattr(error, "strerror", None) or str(error)) from error
+        raise _not_a_run(run_folder, _cause(error)) from error
     if len(content) > LARGEST_RECORD_BYTES:
-        raise StorageError(
-            "E821",
-            f"{path} is larger than {LARGEST_RECORD_BYTES // 2**20} MiB",
-            do="give the folder of a run; its record is a few hundred KB",
-        )
-    return _parse(path, content)
+        raise StorageError("E821", f"{path} {_too_large()}", do="give the folder of a run")
+    return _parse(path, content, RunRecord, RECORD_VERSION, _unreadable)
+
+
+def load_audit(run_folder: Path, run_id: str) -> AuditRecord | None:
+    """Read the audit of a run, or return ``None`` where it was not audited.
+
+    Args:
+        run_folder: Folder of the run.
+        run_id: Name of the run, as its record has it.
+
+    Raises:
+        StorageError: E823 there is an audit that is implausibly large, cannot be read as one of
+            this version, or is of another run.
+    """
+    path = Path(run_folder) / AUDIT_NAME
+    try:
+        content = _content(path)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise _broken_audit(path, _cause(error)) from error
+    if len(content) > LARGEST_RECORD_BYTES:
+        raise _broken_audit(path, _too_large())
+    audit = _parse(path, content, AuditRecord, AUDIT_VERSION, _broken_audit)
+    if audit.run_id != run_id:
+        raise _broken_audit(path, f"is of the run {audit.run_id!r:.60}, not of {run_id!r:.60}")
+    return audit
 
 
 def write_report(run_folder: Path, record: RunRecord) -> Path:
-    """Render ``record`` and write ``report.html`` into the run folder; return its path.
+    """Write page, model card and figures of ``record`` and, if there is one, of its audit.
+
+    Returns:
+        Path of ``report.html``.
 
     Raises:
-        StorageError: E803 the file cannot be written.
+        StorageError: E803 a file cannot be written; E804 the manifest cannot be read; E823 the
+            audit cannot be read.
     """
-    from fedaffect.reports.html_page import render_html
+    from fedaffect.reports.bundle import write_bundle
 
-    path = Path(run_folder) / PAGE_NAME
-    write_text_atomic(path, render_html(record))
-    return path
+    folder = Path(run_folder)
+    write_bundle(folder, record, load_audit(folder, record.provenance.run_id))
+    return folder / PAGE_NAME
 
 
-def _parse(path: Path, content: bytes) -> RunRecord:
+def _content(path: Path) -> bytes:
+    """Read at most one byte more than a record may have."""
+    with open(path, "rb", opener=_open_without_waiting) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "is not a regular file")
+        return file.read(LARGEST_RECORD_BYTES + 1)
+
+
+def _parse(
+    path: Path, content: bytes, kind: type[Record], version: int, refusal: Refusal
+) -> Record:
     try:
         values = json.loads(content, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError) as error:
-        raise _unreadable(path, f"not valid JSON ({error})") from error
-    version = values.get("schema_version") if isinstance(values, dict) else None
-    if version != RECORD_VERSION:
-        raise _unreadable(path, f"schema_version is {version!r:.40}, expected {RECORD_VERSION}")
+        raise refusal(path, f"cannot be read: not valid JSON ({error})") from error
+    found = values.get("schema_version") if isinstance(values, dict) else None
+    if found != version:
+        told = f"schema_version is {found!r:.40}, expected {version}"
+        raise refusal(path, f"cannot be read: {told}")
     try:
-        return RunRecord.model_validate(values)
+        return kind.model_validate(values)
     except (ValidationError, RecursionError) as error:
         if not isinstance(error, ValidationError):
-            raise _unreadable(path, "nested too deeply") from error
+            raise refusal(path, "cannot be read: nested too deeply") from error
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise _unreadable(path, f"{where:.80}: {first['msg']}") from error
+        raise refusal(path, f"cannot be read: {where:.80}: {first['msg']}") from error
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
@@ -95,6 +132,14 @@ def _finite(text: str) -> float:
     return value
 
 
+def _cause(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _too_large() -> str:
+    return f"is larger than {LARGEST_RECORD_BYTES // 2**20} MiB; such a file has a few hundred KB"
+
+
 def _not_a_run(folder: Path, why: str) -> StorageError:
     return StorageError(
         "E820",
@@ -105,7 +150,9 @@ def _not_a_run(folder: Path, why: str) -> StorageError:
 
 def _unreadable(path: Path, why: str) -> StorageError:
     return StorageError(
-        "E822",
-        f"{path} cannot be read: {why}",
-        do="repeat the run, or read it with the version that wrote it",
+        "E822", f"{path} {why}", do="repeat the run, or read it with the version that wrote it"
     )
+
+
+def _broken_audit(path: Path, why: str) -> StorageError:
+    return StorageError("E823", f"{path} {why}", do="repeat the audit: fedaffect audit RUN")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fedaffect.audit_record import AuditRecord
 from fedaffect.record import Figures, RunRecord
 from fedaffect.reports import guarantee
 from fedaffect.reports.findings import above_chance
@@ -222,7 +223,7 @@ def warnings(record: RunRecord) -> list[str]:
     return [w for w in record.warnings if not any(s and s in w for s in said)]
 
 
-def limits(record: RunRecord) -> list[str]:
+def limits(record: RunRecord, audit: AuditRecord | None = None) -> list[str]:
     """Return what this report cannot tell, before the statement's own list."""
     n_stress = record.figures.stress_balanced_accuracy.n_people
     n_identity = record.figures.identity_strongest.n_people
@@ -233,7 +234,10 @@ def limits(record: RunRecord) -> list[str]:
         "Identity is closed-set: every tested person is among the candidates. Each person's "
         "recording carries its own artefacts, so part of what is recognised may be the recording.",
         "Only attacks on the released embedding are reported here: no membership inference, no "
-        "gradient inversion, no attribute inference.",
+        "gradient inversion, no attribute inference."
+        if audit is None
+        else "Attacks show what was found, never that there is nothing to find: an attack that was "
+        "not run, or whose smallest effect is large, says nothing.",
         "Choosing rounds, clip norm, layers or learning rate by looking at results leaks; such "
         "tuning is not accounted.",
     ]

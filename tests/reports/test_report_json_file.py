@@ -124,4 +124,4 @@ def test_the_report_is_written_beside_the_record(tmp_path):
     path = write_report(tmp_path, record)
     assert path == tmp_path / "report.html"
     assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
-    assert os.listdir(tmp_path) == ["report.html"]
+    assert sorted(os.listdir(tmp_path)) == ["MODEL_CARD.md", "figures", "report.html"]

@@ -73,7 +73,7 @@ def test_every_table_has_a_caption_and_every_header_a_scope(case):
 @each_case
 def test_every_figure_has_a_caption_an_image_with_title_and_desc_and_its_table(case):
     figures = read(case).all("figure")
-    assert len(figures) == 5
+    assert len(figures) == {"formal": 7, "partial": 6}.get(case, 5)
     for figure in figures:
         inner = [e for e in read(case).elements if any(a is figure for a in e["within"])]
         tags = [e["tag"] for e in inner]
@@ -92,7 +92,7 @@ def test_ids_are_unique_and_links_within_the_page_lead_somewhere(case):
         i for e in read(case).elements for i in e["attrs"].get("aria-labelledby", "").split()
     ]
     assert set(targets) | set(labelled) <= set(ids)
-    assert len(targets) == 13
+    assert len(targets) == 16
 
 
 def test_language_skip_link_and_sections_in_order():
@@ -107,9 +107,12 @@ def test_language_skip_link_and_sections_in_order():
         "forecast",
         "data",
         "utility",
+        "people",
         "tradeoff",
         "curves",
         "attacks",
+        "audit",
+        "hazards",
         "limits",
         "reproduce",
         "glossary",
