@@ -60,7 +60,7 @@ def result_lines(record: SweepRecord, folder: str) -> list[str]:
     ]
     chances = {(s.stress.figure.chance, s.attacker.figure.chance) for s in record.settings}
     for s in record.settings:
-        lines.append(_setting_line(s))
+        lines += _setting_lines(s)
         if len(chances) > 1:
             lines.append(_chance_line(s))
     if len(chances) == 1:
@@ -78,21 +78,24 @@ def result_lines(record: SweepRecord, folder: str) -> list[str]:
     return [*lines, "", f"Files    {folder}   report: {folder}/sweep.html"]
 
 
-def _setting_line(s: SettingRecord) -> str:
+def _setting_lines(s: SettingRecord) -> list[str]:
+    """Return the line of a setting; a long name gets one of its own."""
     mark = "*" if s.on_front else " "
-    name = s.name if len(s.name) <= NAME else s.name[: NAME - 1] + "…"
+    above = [f"{mark} {s.name}"] if len(s.name) > NAME else []
+    begin = f"{' ' if above else mark} {'' if above else s.name:{NAME}}"
     p = s.privacy
     eps = "none" if p.mechanism == "none" else "no" if p.eps is None else _eps(p.eps)
     head = _share(s.own_head.figure.value, "")
-    return (
-        f"{mark} {name:{NAME}} {_interval(s.stress.figure):16} {_interval(s.attacker.figure):16} "
-        f"{head:>4} {eps:>8} {_number(p.z):>6}"
-    )
+    return [
+        *above,
+        f"{begin} {_interval(s.stress.figure):16} {_interval(s.attacker.figure):16} "
+        f"{head:>4} {eps:>8} {_number(p.z):>6}",
+    ]
 
 
 def _chance_line(s: SettingRecord) -> str:
     stress, attacker = s.stress.figure.chance, s.attacker.figure.chance
-    return f"  {'  chance':{NAME}} {_share(stress, ''):16} {_share(attacker, ''):16}"
+    return f"  {'  chance':{NAME}} {_share(stress, ''):16} {_share(attacker, '')}"
 
 
 def _ended_early(cell: CellRecord) -> str:

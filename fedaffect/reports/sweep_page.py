@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fedaffect.record import Estimate
-from fedaffect.reports.formats import NBSP, accuracy, attacker, delta, epsilon, number, percent
+from fedaffect.reports.formats import accuracy, attacker, delta, epsilon, number, percent
 from fedaffect.reports.html_page import thinned
 from fedaffect.reports.page_template import render
 from fedaffect.reports.pareto import Point, tradeoff_front
@@ -25,11 +25,9 @@ SECTIONS = (
     ("cells", "Cells"),
     ("limits", "Limits"),
 )
-SETTING_COLUMNS = (
-    "Setting", "Seeds", "Stress, balanced accuracy", "Over seeds", "Chance",
-    "Strongest fresh attacker", "Over seeds", "Chance", "Own head (not a privacy metric)",
-    "On the front",
-)  # fmt: skip
+SETTING_COLUMNS = ("Setting", "Seeds", "Stress, balanced accuracy", "Chance",
+                   "Strongest fresh attacker", "Chance", "Own head (not a privacy metric)",
+                   "On the front")  # fmt: skip
 PRIVACY_COLUMNS = ("Setting", "Status", "Mechanism", "Unit", "ε, whole run", "δ", "Noise",
                    "Claim for one round", "Worth of it")  # fmt: skip
 CELL_COLUMNS = ("Cell", "State", "Run", "Stress", "Strongest fresh attacker", "Attacker", "ε")
@@ -108,11 +106,9 @@ def _setting_row(s: SettingRecord) -> tuple[str, ...]:
     return (
         s.name,
         str(len(s.cells)),
-        accuracy(stress),
-        _spread(s.stress),
+        accuracy(stress) + _spread(s.stress),
         percent(stress.chance),
-        accuracy(leak),
-        _spread(s.attacker),
+        accuracy(leak) + _spread(s.attacker),
         percent(leak.chance),
         accuracy(s.own_head.figure),
         "yes" if s.on_front else "no",
@@ -121,8 +117,8 @@ def _setting_row(s: SettingRecord) -> tuple[str, ...]:
 
 def _spread(over: OverSeeds) -> str:
     if over.lowest is None or over.highest is None or over.lowest == over.highest:
-        return "n/a" if over.lowest is None else "one value"
-    return f"{100 * over.lowest:.1f} to {percent(over.highest)}".replace(" ", NBSP)
+        return ""
+    return f"; seeds {100 * over.lowest:.1f} to {percent(over.highest)}"
 
 
 def _privacy_row(name: str, p: PrivacyInShort) -> tuple[str, ...]:

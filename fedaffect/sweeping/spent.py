@@ -7,12 +7,17 @@ from collections.abc import Collection
 from fedaffect.home import state_home
 from fedaffect.privacy.ledger import Ledger, ledger_path
 from fedaffect.privacy.noise import SecretNoiseKey
-from fedaffect.privacy.spending import Spending, Total, spending
+from fedaffect.privacy.spending import Spending, spending
 from fedaffect.privacy.wording import pair_text, times
 
 NOT_ACCOUNTED = (
     "Hyper-parameters not accounted: choosing a setting by its figures on the same data spends "
     "privacy that no epsilon here includes."
+)
+
+_WORDS = (
+    "observer: each run's own; horizon: all those runs; accountants: every run by itself, then "
+    "added, or composed exactly where all noise is Gaussian"
 )
 
 
@@ -34,25 +39,24 @@ def spent_by(runs: Collection[str], data: str) -> tuple[str, ...]:
     own = Spending(tuple(cost for cost in every.runs if cost.run in runs))
     if not own.runs:
         return ()
-    told = _told(f"The {times(len(own.runs), 'private run')} of this sweep", own, data)
+    told = _told("of this sweep", own, data)
     if len(every.runs) > len(own.runs):
-        told += _told(f"All {len(every.runs)} private runs of this site", every, data)
+        told += _told("of this site", every, data)
     return (*told, NOT_ACCOUNTED)
 
 
-def _told(who: str, spent: Spending, data: str) -> list[str]:
-    lines = [f"{who} {_kind(total, len(spent.runs))} on {data}." for total in spent.totals]
+def _told(whose: str, spent: Spending, data: str) -> list[str]:
+    """Return one sentence for each unit and adjacency, and one on runs without a finite eps."""
+    count = times(len(spent.runs), "private run")
+    lines = [
+        f"Of {count} {whose} on {data}, {total.runs} have spent "
+        f"{pair_text(total.eps, min(1.0, total.delta))} together for one {total.unit} "
+        f"({total.adjacency}; {_WORDS})."
+        for total in spent.totals
+    ]
     if spent.unbounded:
-        count = times(len(spent.unbounded), "run")
-        lines.append(f"{who}: {count} without a finite epsilon on {data}, so no total is finite.")
+        lines.append(
+            f"Of {count} {whose} on {data}, {len(spent.unbounded)} have no finite epsilon, so no "
+            "total is finite."
+        )
     return lines
-
-
-def _kind(total: Total, runs: int) -> str:
-    """Return a sum for one unit and adjacency, and how many runs it counts."""
-    counted = "" if total.runs == runs else f"({times(total.runs, 'run')} of this kind) "
-    return (
-        f"{counted}have spent {pair_text(total.eps, min(1.0, total.delta))} for one {total.unit} "
-        f"({total.adjacency}; observer: each run's own; horizon: all those runs; accountants: "
-        "every run by itself, then added, or composed exactly where all noise is Gaussian)"
-    )
