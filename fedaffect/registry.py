@@ -82,6 +82,9 @@ ENGINES = {
     "local": "fedaffect.simulations.local:LocalGrid",
     "ray": "fedaffect.simulations.ray:RayGrid",
 }
+STUDIES = {
+    "benouis2023": "fedaffect.reproduce.benouis2023:Benouis2023",
+}
 KINDS: dict[str, dict[str, str]] = {
     "data": DATASETS,
     "partition": PARTITIONS,
@@ -92,6 +95,7 @@ KINDS: dict[str, dict[str, str]] = {
     "attack": ATTACKS,
     "audit": AUDITS,
     "engine": ENGINES,
+    "study": STUDIES,
 }
 
 

@@ -56,6 +56,7 @@ class TrialRecord(_Record):
     Args:
         name: Unique within the study.
         what: What was trained, in words.
+        family: Cells of one family look alike in the trade-off.
         config: The resolved configuration.
         folds: Number of folds that were trained.
         windows_per_client: Training windows of every client, first fold.
@@ -64,11 +65,13 @@ class TrialRecord(_Record):
         curve: What they achieved round by round; empty where only the end was evaluated.
         status: Status of the privacy statement.
         claimed: The paper's claim for this noise; ``None`` without noise.
+        stopped: Why it has no whole training, such as divergence; empty otherwise.
         seconds: What the cell cost.
     """
 
     name: str
     what: str
+    family: str
     config: dict[str, Any]
     folds: int
     windows_per_client: tuple[int, ...]
@@ -77,24 +80,38 @@ class TrialRecord(_Record):
     curve: tuple[CurvePoint, ...] = ()
     status: str
     claimed: Claimed | None = None
+    stopped: str = ""
     seconds: float
 
 
 class Candidate(_Record):
-    """One training setting that was tried, and its loss on windows kept from training."""
+    """A training setting, and its loss on windows that were kept from training.
 
+    ``loss`` is the cross-entropy summed over tasks, in nats; ``None`` where training diverged.
+
+    Args:
+        purpose: Which cells it is for, such as ``central``.
+        chosen: Whether it had the smallest loss, and was trained with.
+        printed: Whether it is the paper's own, which is never chosen.
+    """
+
+    purpose: str
     lr: float
     batch_size: int
     local_epochs: int
-    loss: float
+    momentum: float
+    max_grad_norm: float | None
+    loss: float | None
+    chosen: bool
+    printed: bool
 
 
 class Mark(_Record):
-    """One bar, or one point of a curve.
+    """One dot, or one point of a curve.
 
     Args:
         series: What is measured; marks of one series look alike.
-        at: Where it stands: the name of a group of bars, or the number of a round.
+        at: Where it stands: the name of a row, or the number of a round.
         figure: The figure with interval and chance level.
         printed: What the paper's text prints for it, a share; ``None``: not printed.
         where: Where the paper prints it.
@@ -111,7 +128,7 @@ class Panel(_Record):
     """One set of axes."""
 
     title: str
-    kind: Literal["bars", "curves"] = "bars"
+    kind: Literal["dots", "curves"] = "dots"
     marks: tuple[Mark, ...]
 
 
@@ -157,8 +174,7 @@ class Verdict(_Record):
 class StudyRecord(_Record):
     """A finished study.
 
-    ``settings`` holds what the printed optimizer was replaced by, and the search that chose it;
-    it is empty where the printed one was kept.
+    ``settings`` are the training settings that were compared; none where the printed one was kept.
     """
 
     schema_version: int = STUDY_VERSION
@@ -169,7 +185,6 @@ class StudyRecord(_Record):
     version: str
     started: str
     seconds: float
-    seed: int
     seeds: int
     quick: bool
     as_printed: bool
@@ -177,7 +192,6 @@ class StudyRecord(_Record):
     cells_planned: int
     data: dict[str, Any]
     settings: tuple[Candidate, ...] = ()
-    chosen: Candidate | None = None
     notes: tuple[str, ...]
     figures: tuple[StudyFigure, ...]
     tables: tuple[StudyTable, ...]

@@ -25,7 +25,18 @@ INTERRUPTED = 130
 
 def build_command() -> click.Command:
     """Return the command line; sub-commands import what they need when they run."""
-    from fedaffect.cli import audit, compare, data, dp, listing, report, simulate, sweep, verify
+    from fedaffect.cli import (
+        audit,
+        compare,
+        data,
+        dp,
+        listing,
+        report,
+        reproduce,
+        simulate,
+        sweep,
+        verify,
+    )
     from fedaffect.cli.plain import PlainCommand
 
     app = typer.Typer(
@@ -39,6 +50,7 @@ def build_command() -> click.Command:
     app.command(cls=PlainCommand, help=audit.HELP)(audit.audit)
     app.command(cls=PlainCommand, help=report.HELP)(report.report)
     app.command(cls=PlainCommand, help=compare.HELP)(compare.compare)
+    app.command(cls=PlainCommand, help=reproduce.HELP)(reproduce.reproduce)
     app.command(cls=PlainCommand, help=verify.HELP)(verify.verify)
     app.add_typer(data.app, name="data")
     app.add_typer(dp.app, name="dp")
