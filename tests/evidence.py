@@ -135,6 +135,7 @@ def people(
     stress: float = 1.5,
     drift: float = 0.0,
     n_features: int = 12,
+    clients: int = 0,
     seed: int = 0,
     **changes: Any,
 ) -> Windows:
@@ -150,6 +151,8 @@ def people(
         stress: Distance of the two stress classes along a direction common to all.
         drift: Deviation of a recording's mean in each feature.
         n_features: Number F.
+        clients: Number of clients that the windows in training are dealt to in turn; 0 makes each
+            person a client.
         seed: Seed of the draw.
         changes: Other fields of ``Windows``.
     """
@@ -179,7 +182,7 @@ def people(
         enrol=train,
         identity_test=is_seen & (at >= 0.7 * windows),
         unseen=~is_seen,
-        client=np.where(is_seen, subject, -1),
+        client=np.where(is_seen, at % clients if clients else subject, -1),
         people=tuple(f"P{i:02}" for i in range(count)),
         synthetic=True,
     )
