@@ -292,7 +292,8 @@ def _warnings(
         lines.append(
             "W121 random windows overlap across the split: these figures flatter the model"
         )
-    if experiment.config.data.partition == "subject":
+    trained = experiment.config.model.tasks
+    if experiment.config.data.partition == "subject" and "identity" in trained:
         lines.append(f"W122 {SUBJECT_PARTITION}")
     if reference and not experiment.table.synthetic:
         lines.append(f"W123 {REFERENCE_IS_NOT_PRIVATE}")

@@ -179,7 +179,7 @@ def _setting(config: RunConfig, windows: str | None, people: str | None) -> Sett
         fraction=f.fraction,
         poisson=poisson,
         clip=dp.clip,
-        blocks=_blocks(config.model.name, identities),
+        blocks=_blocks(config.model.name, config.model.tasks, identities),
         **local,
     )
 
@@ -222,7 +222,7 @@ def _local_steps(config: RunConfig, windows: str | None) -> dict[str, Any]:
     }
 
 
-def _blocks(model: str, identities: int) -> dict[str, int]:
+def _blocks(model: str, tasks: tuple[str, ...], identities: int) -> dict[str, int]:
     """Return the sizes of the model's blocks, without loading a network where they are known."""
     from fedaffect.privacy.block_sizes import cached_block_sizes
 
@@ -233,10 +233,11 @@ def _blocks(model: str, identities: int) -> dict[str, int]:
         from fedaffect.outline import FEATURES_PER_CHANNEL
 
         features = FEATURES_PER_CHANNEL * len(channels_of("wrist"))
-        options = {"n_features": features, "n_identities": identities}
+        options = {"n_features": features, "n_identities": identities, "tasks": tasks}
         return ModelFactory(registry.resolve("model", model), options, "float32").layout.block_sizes
 
-    return cached_block_sizes({"model": model, "modality": "wrist", "people": identities}, make)
+    key: dict[str, str | int] = {"model": model, "tasks": ",".join(tasks), "people": identities}
+    return cached_block_sizes(key | {"modality": "wrist"}, make)
 
 
 def _document(ready: NoisePlan, config: RunConfig) -> dict[str, Any]:

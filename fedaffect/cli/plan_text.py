@@ -45,6 +45,7 @@ def plan_lines(
         f"  model    {c.model.name}, {layout.size:,} parameters, tasks {heads}",
         f"  rounds   {f.rounds} x {outline.folds} fold(s), {f.clients} clients, {f.strategy}, "
         f"{f.local_epochs} local epoch(s), {f.optimizer} {c.lr:g}, engine {c.run.engine}",
+        *_defence(outline),
     ]
     treated = _treated(outline.mechanism)
     if not outline.mechanism.groups:
@@ -60,6 +61,17 @@ def plan_lines(
         budget = "" if spec.eps is None else f"total eps {spec.eps:g}: "
         return [*lines, f"{ROOM}{budget}noise is sized once the windows are counted"]
     return lines + cost_lines(outline, forecast, spent)
+
+
+def _defence(outline: Outline) -> list[str]:
+    """Return what is done against recognising people beside DP; nothing without a defence."""
+    chosen = outline.config.defence
+    if chosen.name == "none":
+        return []
+    if chosen.strength == 0:
+        return [f"  defence  {chosen.name} at strength 0: switched off"]
+    strength = "" if chosen.strength is None else f" {chosen.strength:g}"
+    return [f"  defence  {chosen.name}{strength}: {outline.factory.defence.about}"]
 
 
 def sized_lines(experiment: Experiment, spent: Spending | None) -> list[str]:

@@ -38,7 +38,8 @@ def result_lines(record: RunRecord) -> list[str]:
         "",
         f"Result   {synthetic}95 % intervals over people",
         f"         stress on {people}, identity on held-out blocks of seen people",
-        f"  {'':25}{'this run':21}{'chance':8}" + "".join(f"{name:11}" for name, _ in known),
+        *_defence(record.provenance.config.get("defence", {})),
+        f"  {'':25}{'this run':24}{'chance':8}" + "".join(f"{name:11}" for name, _ in known),
     ]
     rows: list[tuple[str, Any]] = [
         ("stress balanced acc.", lambda x: x.stress_balanced_accuracy),
@@ -50,7 +51,7 @@ def result_lines(record: RunRecord) -> list[str]:
     for label, get in rows:
         beside = "".join(f"{_share(get(x).value):11}" for _, x in known)
         mark = "<- this" if label.endswith("attacker") else ""
-        lines.append(f"  {label:25}{_interval(get(f)):21}{_share(get(f).chance):8}{beside}{mark}")
+        lines.append(f"  {label:25}{_interval(get(f)):24}{_share(get(f).chance):8}{beside}{mark}")
     attackers = ", ".join(f"{n} {_share(e.value)}" for n, e in f.identity_attacks.items())
     raw = _share(f.raw_features_attack.value)
     lines += [f"  attackers: {attackers}; on the raw features: {raw}"] if attackers else []
@@ -59,6 +60,14 @@ def result_lines(record: RunRecord) -> list[str]:
     lines += ["", *(f"! {code.rstrip(':')}     {text}" for code, _, text in told), ""]
     lines.append(f"Files    {record.folder}   report: {record.folder}/report.html")
     return lines
+
+
+def _defence(chosen: dict[str, Any]) -> list[str]:
+    """Return which defence was on; nothing where there was none."""
+    name, strength = chosen.get("name", "none"), chosen.get("strength")
+    if name == "none" or strength == 0:
+        return []
+    return [f"         defence {name}" + (f", strength {strength:g}" if strength else "")]
 
 
 def _privacy(said: dict[str, Any]) -> list[str]:
