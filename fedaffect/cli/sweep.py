@@ -80,7 +80,10 @@ def sweep(
     view = SweepView(quiet=bool(quiet), no_color=bool(no_color), to_stderr=as_json)
     if resume is not None:
         _refuse_settings(resume, grid, config, overrides, flags, bool(dry_run))
+        from fedaffect.sweeping.sweep_folder import load
+
         folder = Path(resume)
+        load(folder)  # refused before anything is said
     else:
         from fedaffect.sweeping.cells import plan_cells
         from fedaffect.sweeping.grid import read_grid

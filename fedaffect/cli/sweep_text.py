@@ -29,8 +29,9 @@ def forecast_lines(forecasts: Sequence[CellForecast], jobs: int) -> list[str]:
     return [
         *lines,
         "",
-        "  eps       total over the run, for one unit; none: no DP; no: no finite one",
-        "  noise     its standard deviation / sensitivity; later: once windows are counted",
+        "  eps       total over the run, for one unit; none: no DP; no: no finite one;",
+        "            later: sized once windows are counted",
+        "  noise     its standard deviation / sensitivity",
         "  /signal   length of the noise / length of the signal",
     ]
 

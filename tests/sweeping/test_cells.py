@@ -61,9 +61,9 @@ def test_none_takes_another_value_away_or_is_one_itself():
 
 
 def test_values_with_commas_and_tables_reach_the_configuration():
-    a, b = cells_of("noise-layers=all;shared,task:stress", dp="gaussian", eps=5)
+    _, b = cells_of("noise-layers=all;shared,task:stress", dp="gaussian", eps=5)
     assert b.planned.config.dp.noise_layers == "shared,task:stress"
-    a, b = cells_of("dp.blocks.task:identity=noise,keep_local", dp="gaussian", eps=5)
+    _, b = cells_of("dp.blocks.task:identity=noise,keep_local", dp="gaussian", eps=5)
     assert b.planned.config.dp.blocks == {"task:identity": "keep_local"}
 
 
