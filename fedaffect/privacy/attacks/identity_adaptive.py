@@ -134,15 +134,15 @@ def _attack(
 
     Whole blocks (0) are named by what was learned from means of ten windows.
     """
-    enrol, named, _ = _means(h, people, people.enrol, n or MOST)
-    test, _, group = _means(h, people, people.test, n)
+    enrol, named, _ = means(h, people, people.enrol, n or MOST)
+    test, _, group = means(h, people, people.test, n)
     kept = thinned(np.arange(len(enrol)), named, seed)
     answers = attacker.predict(finite(enrol[kept]), named[kept], finite(test), seed)[group]
     name = attacker.name if n == 1 else f"{attacker.name}, means of {n or 'all'} windows"
     return scored(name, answers, people.truth, people.subject[people.enrol], seed)
 
 
-def _means(
+def means(
     h: np.ndarray, people: ClosedSet, mask: np.ndarray, n: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Average successive windows of a block: a recording of one person without a break.

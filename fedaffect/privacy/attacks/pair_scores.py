@@ -20,7 +20,7 @@ from fedaffect.record import Estimate
 from fedaffect.rng import generator
 
 CHANCE = 0.5  # of an equal error rate
-MOST_THRESHOLDS = 500
+MOST_THRESHOLDS = 200  # of resamples and permutations; the figure itself uses every score
 MOST_POINTS = 200
 
 
