@@ -29,7 +29,7 @@ def run(name: str, folder: Path, *words: str) -> list[str]:
 
 def head_noise(folder: Path, *words: str) -> tuple[list[float], list[float]]:
     """Return the accuracy of the own head and of the fresh attacker, by noise."""
-    rows = [line.split() for line in run("head_noise_hides_nothing.py", folder, *words)[2:]]
+    rows = [line.split() for line in run("head_noise.py", folder, *words)[2:]]
     assert [row[0] for row in rows] == ["0.0", "0.1", "0.3", "1.0"]
     assert len({row[3] for row in rows}) == 1  # stress is untouched too
     own, fresh = ([float(row[i].rstrip("%")) for row in rows] for i in (1, 2))

@@ -4,7 +4,7 @@ A model is trained without noise. Then noise is added to its identity head befor
 The head's own accuracy, which papers report as privacy, falls to chance; an attacker who trains a
 fresh classifier on the shared embedding does not see the head and finds people as before.
 
-    python examples/head_noise_hides_nothing.py
+    python examples/head_noise.py
 """
 
 from __future__ import annotations
