@@ -51,7 +51,7 @@ def audit(
     from fedaffect.cli.view import View
 
     folder = Path(run) if Path(run).is_dir() else Path("runs") / run
-    names = tuple(name for word in only.split(",") if (name := word.strip()))
+    names = tuple(word.strip() for word in only.split(",")) if only else ()
     view = View(quiet=quiet, no_color=no_color, to_stderr=as_json)
     view.begin()
     from fedaffect.auditing.suite import audit as run_audit

@@ -94,7 +94,7 @@ def _gate(gate: Gate) -> list[str]:
 def _next(record: AuditRecord, folder: str) -> list[str]:
     steps = []
     if any("canaries" in r.reason for r in record.results if r.status == "not_run"):
-        steps.append("a bound from the run itself: fedaffect simulate ... -o audit.canaries=100")
+        steps.append("a bound from the run: fedaffect simulate ... -o audit.canaries=100")
     if not record.full:
         steps.append(f"stronger attacks, up to 2 hours: fedaffect audit {folder} --full")
     return [f"{'Next' if not n else '':8} {step}" for n, step in enumerate(steps)]
