@@ -17,7 +17,7 @@ import numpy as np
 from fedaffect.record import RunRecord
 from fedaffect.reports import guarantee
 from fedaffect.reports.formats import delta, epsilon, number, percent
-from fedaffect.reports.marks import WIDTH_IN
+from fedaffect.reports.marks import WIDTH_IN, logarithmic
 from fedaffect.reports.svg import COLOURS, Drawing, canvas, to_svg
 
 FALSE_ALARMS = 0.01
@@ -107,31 +107,27 @@ def attack_card(record: RunRecord) -> Drawing | None:
     unit = guarantee.text_of(record.privacy.get("unit"), "unit")
     most = float(allowed.tpr(np.array([FALSE_ALARMS]))[0])
     title = (
-        f"With {percent(FALSE_ALARMS)} false alarms nobody tells whether a {unit} took part more "
-        f"often than {percent(most)} of the time (guessing: {percent(FALSE_ALARMS)})"
+        f"At {percent(FALSE_ALARMS)} false alarms an observer whom the guarantee covers detects at "
+        f"most {percent(most)} of the {unit}s that took part (guessing: {percent(FALSE_ALARMS)})"
     )
     about = (
-        "True positive rate against false positive rate. A solid line is the most that the "
-        "guarantee allows any attacker, the dashed diagonal is guessing, a circle marks one "
-        "percent of false alarms."
+        "True positive rate against false positive rate, twice: linear, and logarithmic for few "
+        "false alarms. A solid line is the most that the guarantee allows any attacker, a dashed "
+        "line is guessing, a circle marks one percent of false alarms."
     )
-    rates = np.concatenate([[0.0], np.geomspace(1e-3, 1, 80)])
-    with canvas(WIDTH_IN * 0.62, 3.6) as drawn:
-        axes = drawn.subplots()
-        style = {"color": COLOURS["soft"], "linestyle": (0, (4, 3)), "linewidth": 1}
-        axes.plot([0, 100], [0, 100], label="guessing", **style)
-        axes.plot(
-            100 * rates,
-            100 * allowed.tpr(rates),
-            color=COLOURS["blue"],
-            label="most that the guarantee allows",
-        )
-        axes.plot([100 * FALSE_ALARMS], [100 * most], "o", color=COLOURS["blue"], markersize=7)
-        axes.set_xlim(-2, 102)
-        axes.set_ylim(-2, 102)
-        axes.set_xlabel("false positive rate (%)")
-        axes.set_ylabel("true positive rate (%)")
-        drawn.legend(loc="outside lower center", ncols=2)
+    rates = np.geomspace(1e-4, 1, 80)
+    with canvas(WIDTH_IN, 3.3) as drawn:
+        linear, few = drawn.subplots(1, 2)
+        for axes in (linear, few):
+            style = {"color": COLOURS["soft"], "linestyle": (0, (4, 3)), "linewidth": 1}
+            axes.plot(100 * rates, 100 * rates, label="guessing", **style)
+            style = {"color": COLOURS["blue"], "label": "most that the guarantee allows"}
+            axes.plot(100 * rates, 100 * allowed.tpr(rates), **style)
+            axes.plot([100 * FALSE_ALARMS], [100 * most], "o", color=COLOURS["blue"], markersize=7)
+            axes.set_xlabel("false positive rate (%)")
+        linear.set_ylabel("true positive rate (%)")
+        logarithmic(few)
+        drawn.legend(*linear.get_legend_handles_labels(), loc="outside lower center", ncols=2)
         svg = to_svg(drawn, "card", title, about)
     at = np.array([0.001, 0.01, 0.05, 0.1, 0.2, 0.5])
     table = tuple(

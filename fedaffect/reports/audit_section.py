@@ -9,18 +9,25 @@ from fedaffect.audit_record import THREATS, AttackResult, AuditRecord
 from fedaffect.record import RunRecord
 from fedaffect.reports import roc
 from fedaffect.reports.eps_audit import with_bounds
-from fedaffect.reports.findings import above_chance
 from fedaffect.reports.formats import accuracy, count, duration, number, plural
-from fedaffect.reports.metrics import figure, level
+from fedaffect.reports.metrics import beats_chance, figure, level
 
+NOT_DETECTED = "not detected by these attacks"
 STATUS_WORDS = {
-    "done": "ran",
+    "done": "done",
     "not_run": "not run",
     "refused": "refused",
     "not_resolvable": "not resolvable",
 }
+BY = {
+    "A": "who holds the model",
+    "B": "the server",
+    "C": "who receives embeddings",
+    "D": "a malicious participant",
+    "code": "the mechanism itself",
+}
 OVERVIEW_COLUMNS = (
-    "Attack", "By whom", "Result", "n", "Figure", "Chance", "Without DP", "Smallest effect",
+    "Attack", "By", "Result", "n", "Figure", "Chance", "Without DP", "Smallest effect",
 )  # fmt: skip
 ROW_COLUMNS = ("Attacker", "Where", "Role", "Metric", "Figure", "Chance")
 RATE_COLUMNS = (
@@ -76,9 +83,9 @@ def sentence(audit: AuditRecord) -> str:
     ran = [r for r in audit.results if r.status == "done"]
     suite = "every attack" if audit.full else "the default attacks"
     suite = f"only {', '.join(audit.only)}" if audit.only else suite
-    found = [r.title for r in ran if found_something(r)]
+    found = [r.name for r in ran if found_something(r)]
     told = (
-        f"Above chance: {', '.join(found)}."
+        f"A leak was found by {', '.join(found)}."
         if found
         else "Nothing was detected by these attacks; stronger attacks may exist."
     )
@@ -93,25 +100,34 @@ def sentence(audit: AuditRecord) -> str:
 
 
 def found_something(result: AttackResult) -> bool:
-    """Return whether the interval of the figure lies above chance."""
-    return result.status == "done" and bool(above_chance(result.figure))
+    """Return whether the attack says that it found a leak; a bound on epsilon never does."""
+    if result.status != "done" or result.family == "bound":
+        return False
+    if result.finding:
+        return NOT_DETECTED not in result.finding
+    return bool(beats_chance(result.metric, result.figure))
+
+
+def named(result: AttackResult) -> str:
+    """Return name and title of an attack."""
+    return f"{result.name}: {result.title}"
 
 
 def overview_row(result: AttackResult) -> tuple[str, ...]:
     """Return one line of the table of all attacks."""
     if result.status != "done":
         return (
-            result.title,
-            THREATS[result.threat],
+            named(result),
+            BY[result.threat],
             f"{STATUS_WORDS[result.status]}: {result.reason.rstrip('.') or 'no reason given'}",
             *("n/a",) * 5,
         )
     return (
-        result.title,
-        THREATS[result.threat],
+        named(result),
+        BY[result.threat],
         verdict(result),
         size(result),
-        f"{figure(result.metric, result.figure)} ({result.metric})",
+        f"{result.metric}: {figure(result.metric, result.figure)}",
         level(result.metric, result.figure.chance),
         figure(result.metric, result.reference),
         "not known"
@@ -121,18 +137,24 @@ def overview_row(result: AttackResult) -> tuple[str, ...]:
 
 
 def verdict(result: AttackResult) -> str:
-    """Say in a word whether the attack found something."""
-    above = above_chance(result.figure)
-    if above is None:
-        return "ran"
-    return "above chance" if above else "not detected"
+    """Say in a few words whether the attack found something."""
+    bound = result.bound
+    if result.family != "bound":
+        return "found" if found_something(result) else "not detected"
+    if bound is None or bound.claimed is None:
+        return "nothing is promised"
+    if bound.lower is None:
+        return "estimate only"
+    return "ABOVE the promise" if bound.lower > bound.claimed else "promise not contradicted"
 
 
 def size(result: AttackResult) -> str:
     """Say over how many people or attempts a figure is."""
     people = result.figure.n_people
     told = [plural(people, "person", "people")] if people else []
-    if result.n_members or result.n_nonmembers:
+    if result.n_members and not result.n_nonmembers:
+        told.append(plural(result.n_members, "attempt"))
+    elif result.n_nonmembers:
         told.append(f"{count(result.n_members)} + {count(result.n_nonmembers)}")
     return ", ".join(told) or "n/a"
 
@@ -169,4 +191,4 @@ def detail(result: AttackResult) -> AttackDetail:
     ]
     said = (result.finding, result.reason, *result.notes)
     ended = STATUS_WORDS[result.status]
-    return AttackDetail(f"{result.title}: {ended}", facts, [text for text in said if text], rows)
+    return AttackDetail(f"{named(result)} ({ended})", facts, [text for text in said if text], rows)

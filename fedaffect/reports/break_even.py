@@ -11,7 +11,7 @@ from fedaffect.privacy.base import Event
 from fedaffect.privacy.break_even import NoiseAt, clients_needed
 from fedaffect.record import RunRecord
 from fedaffect.reports.formats import count, delta, epsilon, number, plural
-from fedaffect.reports.marks import WIDTH_IN
+from fedaffect.reports.marks import WIDTH_IN, logarithmic
 from fedaffect.reports.svg import COLOURS, Drawing, canvas, label, to_svg
 
 BUDGETS = (0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 10.0, 15.0, 20.0, 50.0)
@@ -51,10 +51,9 @@ def break_even(record: RunRecord) -> Drawing | None:
         "Falling lines of clients over the total epsilon, both axes logarithmic, one line per "
         "block of the model released alone and one for all of them. A dashed level is this run."
     )
-    with canvas(WIDTH_IN * 0.8, 3.9) as drawn:
+    with canvas(WIDTH_IN, 3.9) as drawn:
         axes = drawn.subplots()
-        axes.set_xscale("log")
-        axes.set_yscale("log")
+        logarithmic(axes)
         for i, (name, needed) in enumerate(curves.items()):
             colour, shape, line = _STYLES[i % len(_STYLES)]
             style = {"color": COLOURS[colour], "marker": shape, "linestyle": line}

@@ -14,10 +14,10 @@ COLUMNS = (
     "δ", "Unit", "Adjacency", "Observer", "Horizon",
 )  # fmt: skip
 _MARKS = (
-    ("lower", "lower bound, 95 %", "vermillion", ">", True),
-    ("estimate", "estimate (no bound)", "purple", "s", False),
-    ("best_possible", "most that the audit could show", "soft", "|", True),
-    ("claimed", "promised", "blue", "D", False),
+    ("lower", "lower bound, 95 %", "vermillion", ">", True, 0.0),
+    ("estimate", "estimate (no bound)", "purple", "s", False, 0.2),
+    ("best_possible", "most that the audit could show", "soft", "|", True, 0.0),
+    ("claimed", "promised", "blue", "D", False, -0.2),
 )
 
 
@@ -34,7 +34,7 @@ def eps_audit(audit: AuditRecord | None) -> Drawing | None:
     with canvas(WIDTH_IN, 1.7 + 0.42 * len(bounds)) as drawn:
         axes = drawn.subplots()
         largest = 1.0
-        for field, text, colour, shape, filled in _MARKS:
+        for field, text, colour, shape, filled, shift in _MARKS:
             found = [
                 (value, at)
                 for at, (_, bound) in enumerate(bounds)
@@ -46,7 +46,7 @@ def eps_audit(audit: AuditRecord | None) -> Drawing | None:
             largest = max(largest, *values)
             axes.plot(
                 values,
-                [at for _, at in found],
+                [at + shift for _, at in found],
                 shape,
                 color=COLOURS[colour],
                 markerfacecolor=COLOURS[colour if filled else "panel"],
@@ -58,7 +58,7 @@ def eps_audit(audit: AuditRecord | None) -> Drawing | None:
             axes.set_xscale("symlog", linthresh=1)
         axes.set_xlim(left=-0.03 * min(largest, 3))
         axes.set_ylim(len(bounds) - 0.4, -0.6)
-        axes.set_yticks(range(len(bounds)), [label(r.title, 44) for r, _ in bounds])
+        axes.set_yticks(range(len(bounds)), [label(r.name, 30) for r, _ in bounds])
         axes.set_xlabel("ε of the row's unit, adjacency, observer and δ")
         drawn.legend(loc="outside lower center", ncols=4)
         svg = to_svg(drawn, "bounds", title, about)
@@ -81,7 +81,7 @@ def finding(bounds: list[tuple[AttackResult, EpsBound]]) -> str:
     if above:
         return (
             f"{plural(len(above), 'audit')} found a 95 % lower bound above the ε that is promised: "
-            f"{label(', '.join(r.title for r in above), 120)}"
+            f"{label(', '.join(r.name for r in above), 120)}"
         )
     promised = [b for _, b in bounds if b.claimed is not None]
     if not promised:
@@ -94,7 +94,7 @@ def finding(bounds: list[tuple[AttackResult, EpsBound]]) -> str:
 
 def _row(result: AttackResult, bound: EpsBound) -> tuple[str, ...]:
     return (
-        result.title,
+        result.name,
         _rounded_down(bound.lower),
         f"{number(100 * bound.confidence)} %",
         _rounded_down(bound.lower_gate),

@@ -167,7 +167,7 @@ def _tested(audit: AuditRecord | None) -> Iterator[Hazard]:
     )
     failed = [gate.expression for gate in audit.gates if not gate.passed]
     above = [
-        r.title
+        r.name
         for r in audit.results
         if r.bound and r.bound.lower is not None and r.bound.claimed is not None
         and r.bound.lower > r.bound.claimed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fedaffect.audit_record import AttackResult, AttackRow, AuditRecord
-from fedaffect.reports.formats import percent
+from fedaffect.reports.formats import attacker, percent
 from fedaffect.reports.marks import WIDTH_IN
 from fedaffect.reports.metrics import figure, is_share
 from fedaffect.reports.svg import COLOURS, Drawing, canvas, label, to_svg
@@ -21,27 +21,25 @@ def leakage_map(audit: AuditRecord | None) -> Drawing | None:
     layers = list(dict.fromkeys(row.where or _NOWHERE for row in rows))
     if result is None or len(layers) < 2:
         return None
-    names = list(dict.fromkeys((row.name, row.role) for row in rows))
-    cells = {((row.name, row.role), row.where or _NOWHERE): row for row in rows}
+    names = list(dict.fromkeys(row.name for row in rows))
+    cells = {(row.name, row.where or _NOWHERE): row for row in rows}
     title = finding(result)
     about = (
         "A heat map: one row per attacker or baseline, one column per layer from the input to the "
-        "heads, each cell the share of test windows given to the right person."
+        "heads, each cell the share of test windows given to the right person. Hatched cells are "
+        "baselines."
     )
     with canvas(WIDTH_IN, 1.5 + 0.34 * len(names)) as drawn:
         axes = drawn.subplots()
         _cells(axes, [[cells.get((name, layer)) for layer in layers] for name in names])
         axes.set_xticks(range(len(layers)), [label(layer, 16) for layer in layers])
-        axes.set_yticks(range(len(names)), [_named(*name) for name in names])
+        axes.set_yticks(range(len(names)), [label(attacker(name), 34) for name in names])
         axes.tick_params(axis="x", rotation=30 if len(layers) > 7 else 0)
         axes.grid(False)
-        baselines = [i for i, (_, role) in enumerate(names) if role == "baseline"]
-        if baselines and baselines[0] > 0:
-            axes.axhline(baselines[0] - 0.5, color=COLOURS["ink"], linewidth=1)
         svg = to_svg(drawn, "layers", title, about)
     table = tuple(
         (
-            _named(row.name, row.role),
+            attacker(row.name) + (" (baseline)" if row.role == "baseline" else ""),
             row.where or _NOWHERE,
             figure(row.metric, row.figure),
             percent(row.figure.chance),
@@ -61,28 +59,26 @@ def finding(result: AttackResult) -> str:
     best = max(attacks, key=_value)
     title = (
         f"Identity is read best at {label(best.where or _NOWHERE, 20)} "
-        f"({label(best.name, 24)}): {percent(best.figure.value)}, "
+        f"({attacker(best.name)}): {percent(best.figure.value)}, "
         f"chance {percent(best.figure.chance)}"
     )
     baselines = [row for row in rows if row.role == "baseline"]
     if baselines:
         most = max(baselines, key=_value)
-        title += f"; best baseline {label(most.name, 30)}: {percent(most.figure.value)}"
+        title += (
+            f"; strongest baseline, {attacker(most.name)} at "
+            f"{label(most.where or _NOWHERE, 20)}: {percent(most.figure.value)}"
+        )
     return title
 
 
 def _shown(result: AttackResult) -> list[AttackRow]:
-    """Return the rows that count the same as the headline, attacks before baselines."""
-    rows = [row for row in result.rows if row.metric == result.metric and is_share(row.metric)]
-    return sorted(rows, key=lambda row: row.role == "baseline")
+    """Return the rows that count the same as the headline, from the input to the heads."""
+    return [row for row in result.rows if row.metric == result.metric and is_share(row.metric)]
 
 
 def _value(row: AttackRow) -> float:
     return row.figure.value if row.figure.value is not None else -1.0
-
-
-def _named(name: str, role: str) -> str:
-    return label(name, 34) + (" (baseline)" if role == "baseline" else "")
 
 
 def _cells(axes: Any, rows: list[list[AttackRow | None]]) -> None:
@@ -91,7 +87,8 @@ def _cells(axes: Any, rows: list[list[AttackRow | None]]) -> None:
 
     colour = [int(COLOURS["vermillion"][i : i + 2], 16) / 255 for i in (1, 3, 5)]
     shown = [[_value(row) if row else -1.0 for row in line] for line in rows]
-    filled = [[[*colour, 0.04 + 0.5 * v if v >= 0 else 0.0] for v in line] for line in shown]
+    most = max(1e-9, *(v for line in shown for v in line))
+    filled = [[[*colour, 0.04 + 0.5 * v / most if v >= 0 else 0.0] for v in line] for line in shown]
     axes.imshow(filled, aspect="auto", interpolation="none")
     for i, line in enumerate(rows):
         for j, row in enumerate(line):
@@ -104,8 +101,8 @@ def _cells(axes: Any, rows: list[list[AttackRow | None]]) -> None:
                         1,
                         1,
                         fill=False,
-                        hatch="..",
-                        edgecolor=COLOURS["rule"],
+                        hatch="//",
+                        edgecolor=COLOURS["soft"],
                         linewidth=0,
                     )
                 )

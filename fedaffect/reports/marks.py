@@ -19,6 +19,17 @@ def chance_line(axes: Any, level: float | None, *, upright: bool = False) -> Non
         draw(100 * level, color=COLOURS["soft"], linestyle=dashes, linewidth=1, label="chance")
 
 
+def logarithmic(axes: Any) -> None:
+    """Make both axes logarithmic, with plain numbers at their ticks."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        axis.set_minor_formatter(NullFormatter())
+
+
 def whisker(e: Estimate) -> list[list[float]] | None:
     """Return the lengths (2, 1) of the interval's arms in percent, as ``errorbar`` wants them."""
     if e.value is None or e.low is None or e.high is None:

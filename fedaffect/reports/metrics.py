@@ -13,11 +13,24 @@ _SHARE = re.compile(
 _NO_SHARE = re.compile(
     r"\bnats\b|\bdb\b|\bpsnr\b|correlation|\beps(ilon)?\b|\bmu\b|\bratio\b|d'", re.IGNORECASE
 )
+_ERROR = re.compile(r"\beer\b|error rate", re.IGNORECASE)
 
 
 def is_share(metric: str) -> bool:
     """Return whether ``metric`` counts a share in [0, 1], such as a rate or an AUC."""
     return bool(_SHARE.search(metric)) and not _NO_SHARE.search(metric)
+
+
+def beats_chance(metric: str, estimate: Estimate) -> bool | None:
+    """Return whether the whole interval is on the attacker's side; ``None`` if that is unknown.
+
+    Error rates are the better for an attacker the lower they are, everything else the higher.
+    """
+    if estimate.chance is None or estimate.low is None or estimate.high is None:
+        return None
+    if _ERROR.search(metric):
+        return estimate.high < estimate.chance
+    return estimate.low > estimate.chance
 
 
 def figure(metric: str, estimate: Estimate | None) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from fedaffect.audit_record import AttackResult, AuditRecord
 from fedaffect.reports import guarantee
 from fedaffect.reports.formats import accuracy, count, delta, epsilon, percent
-from fedaffect.reports.marks import WIDTH_IN
+from fedaffect.reports.marks import WIDTH_IN, logarithmic
 from fedaffect.reports.metrics import figure
 from fedaffect.reports.svg import COLOURS, Drawing, canvas, label, to_svg
 
@@ -43,10 +43,9 @@ def membership_roc(audit: AuditRecord | None, privacy: Mapping[str, Any]) -> Dra
     )
     smallest = min(1 / r.n_nonmembers for r in attacks)
     lowest = min(smallest, *(1 / r.n_members for r in attacks if r.n_members)) * 0.8
-    with canvas(WIDTH_IN * 0.72, 4.6) as drawn:
+    with canvas(WIDTH_IN, 4.4) as drawn:
         axes = drawn.subplots()
-        axes.set_xscale("log")
-        axes.set_yscale("log")
+        logarithmic(axes)
         line = np.geomspace(smallest, 1, 60)
         dashes = (0, (4, 3))
         style = {"color": COLOURS["soft"], "linestyle": dashes, "linewidth": 1}
@@ -64,9 +63,7 @@ def membership_roc(audit: AuditRecord | None, privacy: Mapping[str, Any]) -> Dra
         drawn.legend(loc="outside lower center", ncols=3)
         svg = to_svg(drawn, "roc", title, about)
     rows = tuple(
-        (label(r.title, 60), f"{point.fpr:.3g}", f"{point.tpr:.3g}")
-        for r in attacks
-        for point in r.roc
+        (r.name, f"{point.fpr:.3g}", f"{point.tpr:.3g}") for r in attacks for point in r.roc
     )
     columns = ("Attack", "False positive rate", "True positive rate")
     return Drawing("roc", title, about, svg, columns, rows)
@@ -107,7 +104,7 @@ def rate_rows(audit: AuditRecord | None) -> list[tuple[str, ...]]:
     """Return, for each curve, people, smallest FPR, AUC and TPR at 1 % and 0.1 % FPR."""
     return [
         (
-            r.title,
+            r.name,
             f"{count(r.n_members)} / {count(r.n_nonmembers)}",
             percent(1 / r.n_nonmembers),
             figure(r.metric, r.figure),
@@ -125,7 +122,7 @@ def finding(attacks: list[AttackResult]) -> str:
         return "Whether members are told from non-members cannot be said"
     best = max(measured, key=lambda r: r.figure.value or 0.0)
     found, chance = best.figure, best.figure.chance
-    told = f"{label(best.title, 50)}: {figure(best.metric, found)}, chance {percent(chance)}"
+    told = f"{label(best.name, 30)}: {figure(best.metric, found)}, chance {percent(chance)}"
     if found.low is None or chance is None:
         return f"Membership by {told}"
     if found.low > chance:
@@ -159,5 +156,5 @@ def _curve(axes: Any, result: AttackResult, lowest: float, at: int) -> None:
         marker=shape,
         markevery=max(1, len(kept) // 8),
         drawstyle="steps-post",
-        label=label(result.title, 44),
+        label=label(result.name, 30),
     )

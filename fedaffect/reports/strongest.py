@@ -15,7 +15,7 @@ def with_strongest(record: RunRecord, audit: AuditRecord | None) -> RunRecord:
     found = headline(audit)
     if found is None or not _exceeds(found.figure, record.figures.identity_strongest):
         return record
-    name = f"attacker of the audit ({found.name})"
+    name = f"attacker of the audit: {found.name}"
     changes = {"figures": _joined(record.figures, name, found.figure)}
     if record.no_dp is not None and found.reference is not None:
         changes["no_dp"] = _joined(record.no_dp, name, found.reference)
