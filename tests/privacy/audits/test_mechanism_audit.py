@@ -244,7 +244,7 @@ def test_rates_and_curve_stay_within_what_the_trials_resolve() -> None:
 
 def test_same_seed_same_numbers() -> None:
     made = evidence(rounds=2, params=np.zeros(1), dp={"name": "gaussian", "eps": 5.0})
-    small = MechanismAudit(draws=100_000)
+    small = MechanismAudit(draws=240_000)
     one, again, other = (
         small.run(dataclasses.replace(made, seed=s)).model_dump(exclude={"seconds"})
         for s in (0, 0, 1)
