@@ -14,7 +14,7 @@ from fedaffect.privacy.audits.bounds import (
     gdp_lower_bound,
     hockey_stick_eps,
 )
-from fedaffect.privacy.audits.worst_case import Game
+from fedaffect.privacy.audits.releases import Game
 
 BINS = 64  # of a histogram of log likelihood ratios
 NOT_NORMAL = 1e-6  # p value below which draws are not taken as Gaussian

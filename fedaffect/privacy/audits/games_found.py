@@ -15,7 +15,8 @@ from fedaffect.privacy.attacks.statistics import clopper_pearson, roc, tpr_at
 from fedaffect.privacy.audits.bounds import gdp_eps
 from fedaffect.privacy.audits.claims import bound_terms, claim_of, verdict
 from fedaffect.privacy.audits.game_bounds import GameBound, game_bounds
-from fedaffect.privacy.audits.worst_case import TOGETHER, Game
+from fedaffect.privacy.audits.releases import Game
+from fedaffect.privacy.audits.worst_case import TOGETHER
 from fedaffect.privacy.base import Event
 from fedaffect.privacy.mechanisms.noised import NoisedSum
 from fedaffect.privacy.mechanisms.paper import PaperClaim, PaperMode

@@ -18,7 +18,8 @@ from fedaffect.audit_record import AttackResult, Threat
 from fedaffect.privacy.attacks.evidence import Evidence
 from fedaffect.privacy.audits.claims import claim_of
 from fedaffect.privacy.audits.games_found import GamesFound
-from fedaffect.privacy.audits.worst_case import Game, games, sum_and_count, whole_vector, widened
+from fedaffect.privacy.audits.releases import Game
+from fedaffect.privacy.audits.worst_case import games, sum_and_count, whole_vector, widened
 from fedaffect.privacy.base import Event
 from fedaffect.privacy.groups import norm_ratio
 from fedaffect.privacy.mechanisms.adaptive import AdaptiveGaussian

@@ -11,47 +11,32 @@ mechanism is audited with its own clips and noise on blocks that are W wide.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 
 from fedaffect.params import Layout
-from fedaffect.privacy.base import ClippedSum, Noise
+from fedaffect.privacy.audits.releases import (
+    DIGITS,
+    Game,
+    log_density,
+    noise_scales,
+    noiser,
+    told_apart,
+)
+from fedaffect.privacy.base import ClippedSum
 from fedaffect.privacy.blocks import BlockPlan
 from fedaffect.privacy.clipping import clip
 from fedaffect.privacy.mechanisms.adaptive import AdaptiveGaussian
 from fedaffect.privacy.mechanisms.noised import NoisedSum
-from fedaffect.privacy.mechanisms.window_noise import WindowNoise
 from fedaffect.privacy.noise import TestNoiseKey
 from fedaffect.rng import generator
 
 Noised = TypeVar("Noised", bound=NoisedSum)
 TOGETHER = "all blocks together"
-DIGITS = 9  # of a log likelihood ratio: below are the roundings of float64, no noise
 LONG = 1e6  # an update, in clip norms, before it is clipped
-
-
-@dataclass(frozen=True)
-class Game:
-    """What the attacker saw in many trials, with the unit and without.
-
-    Args:
-        name: What the pair of neighbours is.
-        releases: Releases in a trial.
-        inside: Log likelihood ratio of each trial with the unit, (N,).
-        outside: The same without it (or with its replacement), (N,).
-        rate: Probability with which the unit was in a release.
-        gaussian: Whether the noise is meant to be Gaussian.
-    """
-
-    name: str
-    releases: int
-    inside: np.ndarray
-    outside: np.ndarray
-    rate: float
-    gaussian: bool
 
 
 @dataclass(frozen=True)
@@ -122,11 +107,10 @@ def whole_vector(mechanism: NoisedSum, trials: int, seed: int) -> Game:
     """
     noised = [block for group in mechanism.groups for block in group.blocks]
     everything = np.concatenate([mechanism.blocks.place(block) for block in noised])
-    pair = [_pair(mechanism, "the whole vector", everything[None, :])]
-    seen = [_play(mechanism, pair, 1, 1.0, f"{seed}, vector {i}")[0] for i in range(trials)]
-    inside = np.concatenate([game.inside for game in seen])
-    outside = np.concatenate([game.outside for game in seen])
-    return Game(pair[0].name, 1, inside, outside, 1.0, mechanism.noise == "gaussian")
+    pair = _pair(mechanism, "the whole vector", everything[None, :])
+    sums = np.zeros((2, len(mechanism.blocks.released)))
+    sums[:, everything] = pair.present, pair.other
+    return told_apart(mechanism, pair.name, sums[0], sums[1], trials, f"{seed}, vector")
 
 
 def sum_and_count(narrow: AdaptiveGaussian, trials: int, seed: int) -> Game:
@@ -141,7 +125,7 @@ def sum_and_count(narrow: AdaptiveGaussian, trials: int, seed: int) -> Game:
     """
     places = np.arange(len(narrow.blocks.released))
     pair = _pair(narrow, "sum and count", places[None, :])
-    scale, both = _scales(narrow)[places], narrow.spec.adjacency == "replace_one"
+    scale, both = noise_scales(narrow)[places], narrow.spec.adjacency == "replace_one"
     votes = (0.5, -0.5 if both else 0.0)
     found = []
     for contribution, vote in zip((pair.present, pair.other), votes, strict=True):
@@ -151,8 +135,8 @@ def sum_and_count(narrow: AdaptiveGaussian, trials: int, seed: int) -> Game:
         for trial in range(trials):
             noisy = narrow.add_noise(alone, key, trial)
             assert noisy.within is not None  # an adaptive clip counts
-            ratios[trial] = _log_density(noisy.total, pair.present, "gaussian", scale).sum()
-            ratios[trial] -= _log_density(noisy.total, pair.other, "gaussian", scale).sum()
+            ratios[trial] = log_density(noisy.total, pair.present, "gaussian", scale).sum()
+            ratios[trial] -= log_density(noisy.total, pair.other, "gaussian", scale).sum()
             ratios[trial] += _vote_ratio(noisy.within, votes, narrow.count_noise)
         found.append(ratios)
     return Game(pair.name, 1, found[0], found[1], 1.0, gaussian=True)
@@ -208,8 +192,8 @@ def _ratios(
 ) -> list[np.ndarray]:
     """Return the log likelihood ratios (N,) of each pair where contributions are ``truth``."""
     ratios = [np.zeros(len(pair.places)) for pair in pairs]
-    coins, scales = generator(0, "audit", text), _scales(mechanism)
-    draw = _noise(mechanism, TestNoiseKey(f"audit {text}"))
+    coins, scales = generator(0, "audit", text), noise_scales(mechanism)
+    draw = noiser(mechanism, TestNoiseKey(f"audit {text}"))
     for release in range(releases):
         sign = (-1.0) ** release
         total = np.zeros(len(mechanism.blocks.released))
@@ -220,43 +204,9 @@ def _ratios(
         for pair, ratio in zip(pairs, ratios, strict=True):
             at = pair.places
             for hypothesis, side in ((pair.present, 1), (pair.other, -1)):
-                density = _log_density(seen[at], sign * hypothesis, mechanism.noise, scales[at])
+                density = log_density(seen[at], sign * hypothesis, mechanism.noise, scales[at])
                 ratio += side * _mixed(density.sum(axis=1), rate)
     return [np.round(ratio, DIGITS) for ratio in ratios]
-
-
-def _noise(mechanism: NoisedSum, key: TestNoiseKey) -> Callable[[np.ndarray, int], np.ndarray]:
-    """Return (sum (r,), number of the release) to the noised sum: the code that releases use."""
-    if mechanism.noise_at == "steps":
-        steps = WindowNoise.of(mechanism)
-        return lambda total, release: steps.noisy(total, key, salt=b"", release=release, step=0)
-    bounds, norm = mechanism.bounds, mechanism.norm
-
-    def noised(total: np.ndarray, release: int) -> np.ndarray:
-        alone = ClippedSum(total, 1, bounds, norm, within=1.0)
-        return mechanism.add_noise(alone, key, release).total
-
-    return noised
-
-
-def _scales(mechanism: NoisedSum) -> np.ndarray:
-    """Return the calibrated noise on every released coordinate, (r,); 1 where there is none."""
-    scales = np.ones(len(mechanism.blocks.released))
-    for group in mechanism.groups:
-        for block in group.blocks:
-            scales[mechanism.blocks.place(block)] = group.noise or 1.0
-    return scales
-
-
-def _log_density(
-    seen: np.ndarray, shift: np.ndarray, noise: Noise, scale: np.ndarray
-) -> np.ndarray:
-    """Return log density of ``seen`` (..., K) around ``shift`` (K,), less that around 0."""
-    if noise == "laplace":
-        ratio: np.ndarray = (np.abs(seen) - np.abs(seen - shift)) / scale
-    else:
-        ratio = (seen - shift / 2) * shift / scale**2
-    return ratio
 
 
 def _mixed(log_ratio: np.ndarray, rate: float) -> np.ndarray:
