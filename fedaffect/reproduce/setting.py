@@ -50,7 +50,12 @@ class Setting:
 
 
 def validation_loss(cell: Cell) -> float | None:
-    """Train ``cell`` on four fifths of its clients' windows; return the loss on the rest.
+    """Return :func:`held_out_loss` of the experiment of ``cell``."""
+    return held_out_loss(experiment_of(cell))
+
+
+def held_out_loss(experiment: Experiment) -> float | None:
+    """Train on four fifths of the first fold's training windows; return the loss on the rest.
 
     Pieces of about ten consecutive windows are held out, so that few held-out windows overlap
     one that was trained on.
@@ -59,7 +64,6 @@ def validation_loss(cell: Cell) -> float | None:
         Cross-entropy summed over tasks, mean over held-out windows, in nats; ``None`` where
         training diverged.
     """
-    experiment = experiment_of(cell)
     fold = experiment.folds[0]
     rows = np.sort(np.concatenate(fold.partition.clients))
     held_out = _held_out(experiment, rows)
@@ -68,7 +72,7 @@ def validation_loss(cell: Cell) -> float | None:
     kept = [mine if len(mine) else own[:1] for mine, own in zip(kept, dealt.clients, strict=True)]
     partition = Partition.of(experiment.table, kept, dealt.name, dealt.options)
     learning = replace(experiment, folds=(replace(fold, number=0, partition=partition),))
-    training = train(learning, f"setting-{cell.name}")
+    training = train(learning, "setting")
     if any(r.abandoned for r in training.rounds):
         return None
     loss = _loss(experiment, training.params[-1], np.setdiff1d(held_out, np.concatenate(kept)))

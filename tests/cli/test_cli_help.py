@@ -13,7 +13,9 @@ from fedaffect.version import __version__
 COMMANDS = [
     (),
     ("simulate",),
+    ("audit",),
     ("sweep",),
+    ("reproduce",),
     ("compare",),
     ("report",),
     ("list",),
@@ -78,6 +80,7 @@ def test_the_first_page_names_every_command_and_cuts_no_sentence() -> None:
         "audit",
         "report",
         "compare",
+        "reproduce",
         "verify",
         "list",
         "data",
