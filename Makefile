@@ -1,5 +1,5 @@
 # All that a newcomer types; CI runs the same. Use inside a virtual environment.
-.PHONY: setup check test slow demo wheel
+.PHONY: setup check test slow browser schema demo wheel
 
 setup:
 	pip install -e '.[dev]'
@@ -15,6 +15,12 @@ test:
 
 slow:
 	pytest -n 0 -m "slow or conformance"
+
+browser:
+	pytest -n 0 -m browser
+
+schema:
+	python -m fedaffect.reports.json_schema docs/schema
 
 demo:
 	fedaffect simulate --clients 20 --dp gaussian --eps 5

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
 
 from fedaffect.atomic_file import write_text_atomic
@@ -33,29 +32,29 @@ def write_bundle(folder: Path, record: RunRecord, audit: AuditRecord | None = No
     Raises:
         StorageError: E803 a file cannot be written; E804 the manifest cannot be read.
     """
+    place = _made(folder / FIGURES_FOLDER)
     shown = with_strongest(record, audit)
     drawings = all_figures(shown, audit)
     tables = {f"{drawing.name}.csv": to_csv(drawing) for drawing in drawings.values() if drawing}
-    stale = _make_room(folder / FIGURES_FOLDER, tables.keys())
+    stale = [path.name for path in sorted(place.glob("*.csv")) if path.name not in tables]
+    for name in stale:
+        (place / name).unlink(missing_ok=True)
     for name, text in tables.items():
-        write_text_atomic(folder / FIGURES_FOLDER / name, text)
+        write_text_atomic(place / name, text)
     write_text_atomic(folder / CARD_NAME, model_card(shown, audit))
     write_text_atomic(folder / PAGE_NAME, render_page(shown, audit, drawings))
     inside = (f"{FIGURES_FOLDER}/{name}" for name in (*tables, *stale))
     renew_in_manifest(folder, *inside, CARD_NAME, PAGE_NAME)
 
 
-def _make_room(folder: Path, names: Collection[str]) -> list[str]:
-    """Make the folder of tables; remove those not among ``names`` and return what they were."""
+def _made(folder: Path) -> Path:
+    """Make the folder of tables, which may not be a link, and return it."""
     try:
         if folder.is_symlink():
-            raise NotADirectoryError(0, "is a link")
+            raise NotADirectoryError(0, "it is a link")
         folder.mkdir(mode=0o700, exist_ok=True)
-        stale = [path for path in sorted(folder.glob("*.csv")) if path.name not in names]
-        for path in stale:
-            path.unlink()
     except OSError as error:
         raise StorageError(
             "E803", f"cannot write to {folder}: {error.strerror}", do="free the place, or the name"
         ) from error
-    return [path.name for path in stale]
+    return folder

@@ -116,4 +116,4 @@ def _eps(value: float | None) -> str:
 
 def _rounded_down(value: float | None) -> str:
     """Write a lower bound, which rounding up would make untrue."""
-    return "n/a" if value is None else f"{math.floor(100 * value) / 100:.2f}"
+    return "n/a" if value is None else f"{math.floor(100 * value + 1e-9) / 100:.2f}"

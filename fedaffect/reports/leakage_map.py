@@ -26,8 +26,8 @@ def leakage_map(audit: AuditRecord | None) -> Drawing | None:
     title = finding(result)
     about = (
         "A heat map: one row per attacker or baseline, one column per layer from the input to the "
-        "heads, each cell the share of test windows given to the right person. Hatched cells are "
-        "baselines."
+        "heads, each cell the share of test windows given to the right person. Cells in a dotted "
+        "frame are baselines."
     )
     with canvas(WIDTH_IN, 1.5 + 0.34 * len(names)) as drawn:
         axes = drawn.subplots()
@@ -82,7 +82,7 @@ def _value(row: AttackRow) -> float:
 
 
 def _cells(axes: Any, rows: list[list[AttackRow | None]]) -> None:
-    """Fill cells in vermillion, denser for more identity, hatch baselines, number them all."""
+    """Fill cells in vermillion, denser for more identity, frame baselines, number them all."""
     from matplotlib.patches import Rectangle
 
     colour = [int(COLOURS["vermillion"][i : i + 2], 16) / 255 for i in (1, 3, 5)]
@@ -95,14 +95,9 @@ def _cells(axes: Any, rows: list[list[AttackRow | None]]) -> None:
             value = shown[i][j]
             axes.text(j, i, f"{100 * value:.0f}" if value >= 0 else "–", ha="center", va="center")
             if row is not None and row.role == "baseline":
-                axes.add_patch(
-                    Rectangle(
-                        (j - 0.5, i - 0.5),
-                        1,
-                        1,
-                        fill=False,
-                        hatch="//",
-                        edgecolor=COLOURS["soft"],
-                        linewidth=0,
-                    )
-                )
+                frame: dict[str, Any] = {
+                    "fill": False,
+                    "linestyle": ":",
+                    "edgecolor": COLOURS["ink"],
+                }
+                axes.add_patch(Rectangle((j - 0.45, i - 0.42), 0.9, 0.84, linewidth=1.1, **frame))

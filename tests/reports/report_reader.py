@@ -7,7 +7,13 @@ from html.parser import HTMLParser
 
 from report_sample import NO_DP, PARTIAL, sample
 
-from fedaffect.reports.html_page import render_html
+from fedaffect.audit_record import AuditRecord
+from fedaffect.record import RunRecord
+from fedaffect.reports.html_page import render_html, render_page
+from fedaffect.reports.strongest import with_strongest
+
+FIGURES = ("tradeoff", "spending", "card", "breakeven", "partition", "people", "curves")
+FIGURES += ("attacks", "layers", "roc", "bounds")
 
 CASES = {
     "formal": {},
@@ -15,6 +21,14 @@ CASES = {
     "random": {"privacy": NO_DP, "spec": "random", "synthetic": False, "folds": 5},
     "blocks": {"privacy": NO_DP, "spec": "blocks"},
 }
+BANNED = (
+    "anonymous",
+    "fully private",
+    "guarantees anonymity",
+    "gdpr-compliant",
+    "hipaa-safe",
+    "cannot be re-identified",
+)
 BLOCKS = {"p", "h2", "h3", "dt", "dd", "th", "td", "li", "caption", "figcaption", "small"}
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 
@@ -22,6 +36,11 @@ VOID = {"meta", "br", "hr", "img", "input", "link"}
 @cache
 def page(case: str) -> str:
     return render_html(sample(**CASES[case]))
+
+
+def without_figures(record: RunRecord, audit: AuditRecord | None = None) -> str:
+    """The page as it is, but for its figures, which take the longest."""
+    return render_page(with_strongest(record, audit), audit, dict.fromkeys(FIGURES))
 
 
 class Reader(HTMLParser):
