@@ -57,7 +57,13 @@ def test_errors_cross_process_borders_whole(cls: type[FedaffectError]) -> None:
 
 @pytest.mark.parametrize(
     ("code", "name"),
-    [("E2", "UsageError"), ("E3", "DataError"), ("E4", "PrivacyError"), ("E8", "StorageError")],
+    [
+        ("E2", "UsageError"),
+        ("E3", "DataError"),
+        ("E4", "PrivacyError"),
+        ("E6", "GateError"),
+        ("E8", "StorageError"),
+    ],
 )
 def test_a_class_raises_codes_of_its_own_hundred(code: str, name: str) -> None:
     raised = [

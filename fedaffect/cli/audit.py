@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from fedaffect.audit_record import AuditRecord
 
-HELP = """Attack a finished run: identity, linkage, membership, bounds on epsilon.
+HELP = """Attack a finished run: identity, linkage, membership, epsilon.
 
 RUN is the folder of a run, or its id below runs/. Writes audit.json and the report into it. Exit
 6 where a lower bound on epsilon lies above the claim with 99.9 % confidence, or --fail-if holds.
