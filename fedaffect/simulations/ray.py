@@ -65,7 +65,7 @@ class RayGrid(SimulationGrid):
     def __init__(
         self, run_key: str, workers: int | None = None, address: str | None = None
     ) -> None:
-        self._session = RaySession(workers, address)
+        self.session = RaySession(workers, address)
         import ray
 
         cpus = int(ray.cluster_resources().get("CPU", 1))
@@ -136,7 +136,7 @@ class RayGrid(SimulationGrid):
         for actor in self._actors.values():
             ray.kill(actor)
         self._actors = {}
-        self._session.close()
+        self.session.close()
 
     def _restart(self, node: int) -> None:
         """Start the worker of ``node``; end the one that it has, if any."""

@@ -17,6 +17,8 @@ KNOCK_S = 5.0
 class RaySession:
     """Ray, up until ``close``. A Ray that this process has started before is left running.
 
+    ``folder`` is where it keeps its files, for us alone; ``None`` where it is not ours.
+
     Args:
         workers: CPUs that Ray shares out (default: those of the machine).
         address: Address of a running Ray cluster, as for ``ray.init``.
@@ -32,7 +34,7 @@ class RaySession:
         logging.getLogger("ray._private.worker").setLevel(logging.ERROR)
         import ray
 
-        self._temp: str | None = None
+        self.folder: str | None = None
         self._owns_ray = not ray.is_initialized()
         if not self._owns_ray:
             return
@@ -49,12 +51,12 @@ class RaySession:
                 ) from error
             return
         # Short, as socket paths end at 107 bytes; Ray opens its folder to all, so ours closes it.
-        self._temp = tempfile.mkdtemp(prefix="fa-")
+        self.folder = tempfile.mkdtemp(prefix="fa-")
         ray.init(
             num_cpus=workers or os.cpu_count(),
             include_dashboard=False,
             object_store_memory=512 * 1024**2,
-            _temp_dir=os.path.join(self._temp, "r"),
+            _temp_dir=os.path.join(self.folder, "r"),
             **quiet,
         )
 
@@ -64,8 +66,8 @@ class RaySession:
 
         if self._owns_ray:
             ray.shutdown()
-        if self._temp:
-            shutil.rmtree(self._temp, ignore_errors=True)
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _knock(address: str) -> None:

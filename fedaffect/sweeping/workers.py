@@ -92,7 +92,7 @@ def _result(ray: Any, reference: Any) -> Any:
         cause = error.cause
         if isinstance(cause, FedaffectError):
             return cause
-        return FedaffectError("E100", f"unexpected {type(cause).__name__}: {cause}")
+        return FedaffectError("E100", f"unexpected {type(cause).__name__}: {cause}"[:300])
     except ray.exceptions.RayError as error:
         return FedaffectError(
             "E100",

@@ -34,7 +34,7 @@ def ray_session() -> Iterator[None]:
     """One Ray of three CPUs for all tests; the grids of the tests only borrow it."""
     ray.cloudpickle.register_pickle_by_value(__import__(__name__))
     owner = RayGrid("owner", 3)
-    folder = owner._temp
+    folder = owner.session.folder
     assert folder is not None and Path(folder).is_dir()
     assert Path(folder).stat().st_mode & 0o077 == 0  # nobody else reads what Ray spills
     yield

@@ -1,5 +1,6 @@
 """Sweeps of real tiny runs, in this process and over workers."""
 
+import gc
 import json
 import os
 import shutil
@@ -18,6 +19,10 @@ from fedaffect.sweeping.workers import carry_out
 
 SMALL = {"clients": 3, "rounds": 2, "unsafe_test_noise": "k"}
 PRIVATE = {"dp": "gaussian", **SMALL}
+pytestmark = [  # Ray leaves pipes and its own processes to the garbage collector
+    pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning"),
+]
 GRID = ("eps=20,none",)
 
 
@@ -27,6 +32,13 @@ def short_recordings():
         patch.setenv("FEDAFFECT_SYNTHETIC__SESSIONS", "2")
         patch.setenv("FEDAFFECT_SYNTHETIC__SESSION_S", "240")
         yield
+
+
+@pytest.fixture
+def collected():
+    """Have what Ray leaves collected while its warnings are ignored."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")
@@ -158,20 +170,26 @@ def test_one_process_at_a_time_carries_a_sweep(oracle):
     assert caught.value.code == "E807"
 
 
-def _work(task: str) -> tuple[str, int, str]:
-    if task == "die":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if task == "raise":
-        raise StorageError("E803", "disk full")
-    if task == "bug":
-        raise ValueError("oops")
-    return task, os.getpid(), os.environ["FEDAFFECT_HOME"] + os.getcwd()
+def work():
+    """Return a function that workers get by value."""
+
+    def done(task: str) -> tuple[str, int, str]:
+        if task == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if task == "raise":
+            raise StorageError("E803", "disk full")
+        if task == "bug":
+            raise ValueError("oops")
+        return task, os.getpid(), os.environ["FEDAFFECT_HOME"] + os.getcwd()
+
+    return done
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("collected")
 def test_workers_are_processes_and_their_ends_are_told():
     tasks = ["a", "b", "die", "raise", "bug", "c"]
-    found = dict(carry_out(_work, tasks, 2))
+    found = dict(carry_out(work(), tasks, 2))
     for task in "abc":
         name, pid, where = found[task]
         assert name == task
@@ -184,12 +202,13 @@ def test_workers_are_processes_and_their_ends_are_told():
 
 
 def test_one_job_works_here_in_order():
-    found = list(carry_out(_work, ["b", "a"], 1))
+    found = list(carry_out(work(), ["b", "a"], 1))
     assert [task for task, _ in found] == ["b", "a"]
     assert {result[1] for _, result in found} == {os.getpid()}
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("collected")
 def test_cells_side_by_side_equal_cells_in_turn(oracle, tmp_path):
     out = tmp_path / "sweep"
     record = sweep(GRID, jobs=2, out=out, **PRIVATE)
