@@ -22,7 +22,7 @@ LEVEL = 0.05  # of the test behind the word "detected"
 FALSE_POSITIVE_RATES = ("0.01", "0.001")
 _PERMUTATIONS = 999
 _ROC_POINTS = 100
-_THRESHOLDS = 500
+_THRESHOLDS = 150
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,9 +70,7 @@ class MembershipScores:
     @cached_property
     def without_a_leak(self) -> np.ndarray:
         """Areas under the ROC if who took part is drawn anew among the people, (R,)."""
-        draw = generator(self.seed, "membership", "permutation", len(self._sizes))
-        took_part = np.tile(self._took_part, (_PERMUTATIONS, 1))
-        took_part = draw.permuted(took_part, axis=1).astype(np.float64)  # (R, P)
+        took_part = self._permuted.astype(np.float64)
         wins = ((took_part @ self._wins) * (1 - took_part)).sum(axis=1)
         areas: np.ndarray = wins / ((took_part @ self._sizes) * ((1 - took_part) @ self._sizes))
         return areas
@@ -112,6 +110,12 @@ class MembershipScores:
         return np.bincount(self._who, self.member) > 0
 
     @cached_property
+    def _permuted(self) -> np.ndarray:
+        """Who took part if that is drawn anew among the people, (R, P) bool."""
+        draw = generator(self.seed, "membership", "permutation", len(self._sizes))
+        return draw.permuted(np.tile(self._took_part, (_PERMUTATIONS, 1)), axis=1)
+
+    @cached_property
     def _wins(self) -> np.ndarray:
         """How often a score of one person is above one of another, (P, P); ties count half."""
         wins = np.empty((len(self._sizes), len(self._sizes)))
@@ -122,20 +126,21 @@ class MembershipScores:
         return wins
 
     def _tpr(self, fpr: float) -> Estimate:
-        """Return TPR at ``fpr`` with the percentile interval of a bootstrap over people."""
+        """Return TPR at ``fpr`` with its percentile interval over people.
+
+        With few non-members the bootstrap is too sure: the interval is extended to chance unless
+        permuted people reach the TPR in less than 2.5 % of cases.
+        """
         value = tpr_at(self.inside, self.outside, fpr)
         if value is None:
             needed, there = round(1 / fpr), len(self.outside)
             note = f"not resolvable: needs {needed} non-members, there are {there}"
             return Estimate(value=None, chance=fpr, note=note)
-        share = np.geomspace(1 / len(self.outside), 1, _THRESHOLDS)
-        thresholds = np.unique(np.quantile(self.outside, 1 - share, method="higher"))  # (t,)
-        above = np.stack([np.bincount(self._who, self.scores > t) for t in thresholds], axis=1)
-        false, true = (
-            self._resampled(above, side) for side in (~self._took_part, self._took_part)
-        )  # both (R, t), falling
-        first = (false <= fpr + 1e-12).argmax(axis=1)  # above the largest threshold FPR is 0
-        low, high = np.quantile(np.take_along_axis(true, first[:, None], 1), [0.025, 0.975])
+        times = self._resampled(self._took_part) + self._resampled(~self._took_part)
+        low, high = np.quantile(self._tpr_of(times, self._took_part, fpr), [0.025, 0.975])
+        luck = self._tpr_of(np.ones_like(self._permuted), self._permuted, fpr)
+        if (luck >= value).mean() > 0.025:
+            low = min(float(low), fpr)
         return Estimate(
             value=value,
             low=min(value, float(low)),
@@ -144,13 +149,28 @@ class MembershipScores:
             n_people=len(self._sizes),
         )
 
-    def _resampled(self, above: np.ndarray, side: np.ndarray) -> np.ndarray:
-        """Return shares of scores above thresholds over resamples of the people of ``side``."""
-        people = int(side.sum())
-        draw = generator(self.seed, "membership", "bootstrap", people, int(side[0]))
-        times = draw.multinomial(people, np.full(people, 1 / people), size=RESAMPLES)  # (R, p)
-        rates: np.ndarray = (times @ above[side]) / (times @ self._sizes[side])[:, None]
-        return rates
+    def _resampled(self, side: np.ndarray) -> np.ndarray:
+        """Return how often each person of ``side`` (P,) is drawn, others 0, (R, P)."""
+        draw = generator(self.seed, "membership", "bootstrap", int(side.sum()), int(side[0]))
+        return draw.multinomial(int(side.sum()), side / side.sum(), size=RESAMPLES)
+
+    def _tpr_of(self, times: np.ndarray, took_part: np.ndarray, fpr: float) -> np.ndarray:
+        """Return TPR at ``fpr`` for people weighted by times (R, P), (R,)."""
+        false, true = (
+            (weights @ self._above) / (weights @ self._sizes)[:, None]
+            for weights in (times * ~took_part, times * took_part)
+        )  # both (R, t), falling to 0
+        first = (false <= fpr + 1e-12).argmax(axis=1)
+        reached: np.ndarray = np.take_along_axis(true, first[:, None], 1)[:, 0]
+        return reached
+
+    @cached_property
+    def _above(self) -> np.ndarray:
+        """Number of scores of each person above ascending thresholds, (P, t)."""
+        levels = 1 - np.append(np.geomspace(1 / len(self.scores), 1, _THRESHOLDS), 0)
+        each = [np.quantile(s, levels, method="higher") for s in (self.scores, self.outside)]
+        thresholds = np.unique(np.concatenate(each))
+        return np.stack([np.bincount(self._who, self.scores > t) for t in thresholds], axis=1)
 
 
 def auc_interval(
@@ -227,10 +247,10 @@ class Headline:
 
 
 def strongest(scored: Sequence[MembershipScores]) -> Headline:
-    """Return the score with the largest area under the ROC."""
+    """Return the score whose area under the ROC is shown to be largest: by its lower end."""
     count = len(scored)
     estimates = [scores.auc(1 - LEVEL / count) for scores in scored]
-    best = int(np.argmax([estimate.value or 0.0 for estimate in estimates]))
+    best = int(np.argmax([estimate.low or 0.0 for estimate in estimates]))
     p_value = min(1.0, count * min(scores.p_value for scores in scored))
     deviation = float(scored[best].without_a_leak.std())
     return Headline(best, estimates[best], p_value, deviation)

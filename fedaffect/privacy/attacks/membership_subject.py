@@ -95,6 +95,7 @@ def _bound(evidence: Evidence, scored: MembershipScores) -> tuple[EpsBound | Non
     each = 1 - (1 - terms.confidence) / len(THRESHOLDS)
     bound = terms.model_copy(
         update={
+            "observer": "external",
             "lower": eps_by_person(scored, terms.delta, terms.confidence),
             "best_possible": clopper_pearson_eps(members, members, 0, others, terms.delta, each),
         }

@@ -37,15 +37,15 @@ def null(seed: int, members: int = 10, others: int = 10) -> Evidence:
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=NAMES)
 def test_an_overfitted_model_is_found_out(attack: Attack) -> None:
-    results = [attack.run(overfitted(seed)) for seed in range(20)]
+    results = [attack.run(overfitted(seed)) for seed in range(10)]
     found = [r.figure.value > 0.9 and r.figure.low > 0.5 for r in results]
-    assert sum(found) >= 18
-    assert sum(r.finding.startswith(PLANTED) for r in results) >= 18
+    assert sum(found) >= 9
+    assert sum(r.finding.startswith(PLANTED) for r in results) >= 9
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=NAMES)
 def test_a_model_that_saw_nobody_is_not(attack: Attack) -> None:
-    assert_quiet([attack.run(null(seed)) for seed in range(20)])
+    assert_quiet([attack.run(null(seed)) for seed in range(10)])
 
 
 CASES = [(LOSS, 10), (LOSS, 4), (RMIA, 4), (LIRA, 10), (SUBJECT, 10), (SUBJECT, 4)]

@@ -54,6 +54,7 @@ def gaussian_canaries(mu: float, m: int, seed: int) -> tuple[np.ndarray, np.ndar
     return mu * included + rng.normal(size=m), included
 
 
+@pytest.mark.slow
 def test_gaussian_canaries_in_one_run_with_abstention() -> None:
     mu, m, delta = 2.0, 100, 1e-5
     audits = [gaussian_canaries(mu, m, seed) for seed in range(120)]
