@@ -136,4 +136,5 @@ CODES: dict[str, str] = {
     "W135": "rates that differ between people",
     "W136": "labels without signals",
     "W140": "a lower bound on epsilon above the claim",
+    "W141": "audit figures of real people are not private",
 }

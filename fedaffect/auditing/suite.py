@@ -15,6 +15,7 @@ from fedaffect.auditing.fail_if import parse
 from fedaffect.auditing.finished import checked_record, finished_run
 from fedaffect.auditing.gates import asked_gate, bound_gates, bound_warnings
 from fedaffect.auditing.selection import Selection, selection
+from fedaffect.build import Experiment
 from fedaffect.privacy.attacks.evidence import Attack, Evidence
 from fedaffect.progress import Listener
 from fedaffect.reports.json_file import AUDIT_NAME, write_report
@@ -22,6 +23,10 @@ from fedaffect.run_folder import renew_in_manifest
 from fedaffect.run_lock import RunLock
 from fedaffect.version import __version__
 
+CONFIDENTIAL = (
+    "W141 The figures of an audit are measured on people's own data, with uploads that were never "
+    "published; no guarantee covers them. Keep them to yourself."
+)
 HEADLINES = (("identity", "identity-adaptive"), ("verification",), ("linkability",))
 
 
@@ -82,7 +87,7 @@ def audit(
             results=results,
             gates=gates,
             headline=_headline(results),
-            notes=bound_warnings(results),
+            notes=bound_warnings(results) + confidential(finished.experiment),
             environment=summary.environment(),
         )
         heard.stage("writing the report")
@@ -101,6 +106,12 @@ def _attacked(evidence: Evidence, chosen: Selection, heard: Listener) -> tuple[A
         result = attack.run(evidence)
         results.append(result.model_copy(update={"seconds": time.perf_counter() - clock}))
     return tuple(results)
+
+
+def confidential(experiment: Experiment) -> tuple[str, ...]:
+    """Return what whoever reads the audit of real people under DP must know."""
+    real = not experiment.table.synthetic
+    return (CONFIDENTIAL,) if real and experiment.mechanism.groups else ()
 
 
 def _headline(results: Sequence[AttackResult]) -> str:
