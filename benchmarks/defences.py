@@ -3,7 +3,8 @@
 Usage: ``python benchmarks/defences.py --out FILE.json`` on simulated people, or on the recordings
 of an extracted Stress-Predict archive with ``--data stress_predict --data-root DIR``. Rows,
 settings and seeds are those of ``benchmarks/defences.toml``; every figure is a mean over the seeds
-with the mean of its 95 % intervals over people. ``docs/defences.md`` says how to read the table.
+with the mean of its 95 % intervals over people. A row that FILE.json has already, with the same
+options and seeds, is not trained again. ``docs/defences.md`` says how to read the table.
 """
 
 from __future__ import annotations
@@ -113,6 +114,8 @@ def measure(row: Row, common: dict[str, Any], seeds: list[int]) -> dict[str, Any
         found.append(trained_figures(config, trained=row.trained))
     return {
         **asdict(row),
+        "common": _plain(common),
+        "seeds": seeds,
         **{key: mean_of([getattr(f, key) for f in found]) for key in SHOWN.values()},
         "raw_features_attack": mean_of([f.raw_features_attack for f in found]),
         "people": {
@@ -121,6 +124,17 @@ def measure(row: Row, common: dict[str, Any], seeds: list[int]) -> dict[str, Any
         },
         "seconds": time.perf_counter() - started,
     }
+
+
+def _plain(options: dict[str, Any]) -> dict[str, Any]:
+    """Return ``options`` as JSON keeps them, without the place of the data on this machine."""
+    return {key: value for key, value in options.items() if key != "data.root"}
+
+
+def kept(row: Row, common: dict[str, Any], seeds: list[int], before: list[dict[str, Any]]) -> Any:
+    """Return the figures of ``row`` among those of an earlier call, or ``None``."""
+    asked = {**asdict(row), "common": _plain(common), "seeds": seeds}
+    return next((b for b in before if all(b.get(k) == v for k, v in asked.items())), None)
 
 
 def cell(figure: dict[str, Any]) -> str:
@@ -159,18 +173,24 @@ def main() -> int:
     data = {"data.name": given.data, "data.root": given.data_root, "run.engine": "local"}
     seeds = list(range(given.seeds or asked["seeds"]))
     rows = [Row(**row) for row in asked["row"] if not given.rows or row["name"] in given.rows]
+    known = given.out and given.out.exists() and json.loads(given.out.read_text())["settings"]
     measured: dict[str, list[dict[str, Any]]] = {}
     for setting in asked["setting"]:
         if given.setting and setting["name"] not in given.setting:
             continue
         common = data | asked["common"] | asked.get(given.data, {}) | setting["options"]
         done = measured.setdefault(setting["name"], [])
+        before = (known or {}).get(setting["name"], [])
         for row in rows:
-            done.append(measure(row, common, seeds))
+            if row.name not in setting.get("rows", [row.name]):
+                continue
+            done.append(kept(row, common, seeds, before) or measure(row, common, seeds))
             print(f"{setting['name']}: {row.name} {done[-1]['seconds']:.0f} s", file=sys.stderr)
             if given.out:
-                said = {"data": given.data, "seeds": seeds, "settings": measured}
-                given.out.write_text(json.dumps(said, indent=1, default=str) + "\n")
+                others = [b for b in before if b["name"] not in {d["name"] for d in done}]
+                settings = (known or {}) | measured | {setting["name"]: [*done, *others]}
+                said = {"data": given.data, "settings": settings}
+                given.out.write_text(json.dumps(said, indent=1) + "\n")
         print(
             f"\n{given.data}, {setting['name']}, {len(seeds)} seed(s)\n\n{table(done)}", flush=True
         )
