@@ -21,7 +21,7 @@ from fedaffect.audit_record import AttackResult, AttackRow, Threat
 from fedaffect.privacy.accountants import accountant
 from fedaffect.privacy.attacks.evidence import Evidence
 from fedaffect.privacy.attacks.statistics import auc
-from fedaffect.privacy.audits.bounds import clopper_pearson_eps, gdp_eps, hockey_stick_eps
+from fedaffect.privacy.audits.bounds import clopper_pearson_eps, gdp_eps
 from fedaffect.privacy.audits.claims import bound_terms, claim_of, verdict
 from fedaffect.privacy.audits.releases import noise_scales
 from fedaffect.privacy.base import ClippedSum
@@ -74,19 +74,17 @@ class MultiRunAudit:
             for joins in (True, False)
         )
         terms = bound_terms(evidence, claim_of(evidence))
-        mu, low = _mu(present, absent)
-        half = self.repetitions // 2
+        mu, low = _mu(present, absent) if mechanism.noise == "gaussian" else (None, None)
+        half = len(present[1::2])
         bound = terms.model_copy(
             update={
-                "lower": hockey_stick_eps(present, absent, terms.delta),
-                "lower_gate": hockey_stick_eps(
-                    present, absent, terms.delta, evidence.gate_confidence
-                ),
+                "lower": _lower(present, absent, terms.delta, 0.95),
+                "lower_gate": _lower(present, absent, terms.delta, evidence.gate_confidence),
                 "gate_confidence": evidence.gate_confidence,
                 "best_possible": clopper_pearson_eps(half, half, 0, half, terms.delta),
                 "mu": mu,
                 "mu_low": low,
-                "estimate": gdp_eps(mu, terms.delta) if terms.delta > 0 else None,
+                "estimate": gdp_eps(mu, terms.delta) if mu and terms.delta > 0 else None,
             }
         )
         said = verdict(bound)
@@ -188,6 +186,14 @@ def _noised(mechanism: NoisedSum, rows: np.ndarray, key: TestNoiseKey, release: 
         alone = ClippedSum(row, 1, bounds, norm)
         total += mechanism.add_noise(alone, key.client(number), release).total
     return total
+
+
+def _lower(present: np.ndarray, absent: np.ndarray, delta: float, confidence: float) -> float:
+    """Return the bound on eps of a threshold that every second training sets for the others."""
+    threshold = (present[::2].mean() + absent[::2].mean()) / 2
+    said = [int((scores[1::2] > threshold).sum()) for scores in (present, absent)]
+    tested = len(present[1::2])
+    return clopper_pearson_eps(said[0], tested, said[1], tested, delta, confidence)
 
 
 def _mu(present: np.ndarray, absent: np.ndarray) -> tuple[float, float]:
