@@ -99,10 +99,17 @@ class FederatedTrainer:
         return params
 
     def update(
-        self, params: np.ndarray, rows: np.ndarray, seed: int, labels: Mapping[str, np.ndarray]
+        self,
+        params: np.ndarray,
+        rows: np.ndarray,
+        seed: int,
+        labels: Mapping[str, np.ndarray],
+        features: np.ndarray | None = None,
     ) -> np.ndarray:
         model = self.factory.with_params(params)
         batch = self._batch(rows, labels)
+        if features is not None:
+            batch["features"] = torch.tensor(features, dtype=batch["features"].dtype)
         step = torch.optim.SGD(model.parameters(), self.local.lr, momentum=self.local.momentum)
         for _ in range(self.local.local_epochs):
             step.zero_grad()

@@ -103,6 +103,7 @@ def windows_of(experiment: Experiment) -> Windows:
         people_drawn_at_random=split.spec == "unseen",  # one after another under loso
         leaks_overlap=split.leaks_overlap,
         synthetic=table.synthetic,
+        feature_names=table.feature_names,
     )
 
 

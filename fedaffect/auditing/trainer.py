@@ -49,7 +49,12 @@ class InProcessTrainer:
         return self._models[key].copy()
 
     def update(
-        self, params: np.ndarray, rows: np.ndarray, seed: int, labels: Mapping[str, np.ndarray]
+        self,
+        params: np.ndarray,
+        rows: np.ndarray,
+        seed: int,
+        labels: Mapping[str, np.ndarray],
+        features: np.ndarray | None = None,
     ) -> np.ndarray:
         """Return one client's raw update (d,) float64: local training as in the run.
 
@@ -58,6 +63,7 @@ class InProcessTrainer:
             rows: Indices of windows, (m,).
             seed: Seed of the order of the windows.
             labels: Task to labels (m,); a task that is missing has its true ones.
+            features: Features (m, F) instead of those of the windows.
         """
         torch.set_num_threads(1)  # as at a client
         side = client_side(self.experiment)
@@ -68,7 +74,10 @@ class InProcessTrainer:
             side.mechanism.blocks.frozen,
         )
         start = torch.as_tensor(params).to(trainer.dtype)
-        update, _ = trainer.train(start, self._data(0, rows, labels), 0, 1)
+        data = self._data(0, rows, labels)
+        if features is not None:
+            data = replace(data, features=features)
+        update, _ = trainer.train(start, data, 0, 1)
         return update.double().numpy()
 
     def _train(self, train: np.ndarray, seed: int) -> np.ndarray:

@@ -41,6 +41,7 @@ class Windows:
             which is what makes members and non-members comparable.
         leaks_overlap: Whether test windows share raw samples with training windows.
         synthetic: Whether the people are simulated.
+        feature_names: Names ``channel/feature`` of the columns, F; empty where they have none.
     """
 
     features: np.ndarray
@@ -60,6 +61,7 @@ class Windows:
     people_drawn_at_random: bool = True
     leaks_overlap: bool = False
     synthetic: bool = False
+    feature_names: tuple[str, ...] = ()
 
 
 class Network(Protocol):
@@ -83,7 +85,12 @@ class Trainer(Protocol):
         """
 
     def update(
-        self, params: np.ndarray, rows: np.ndarray, seed: int, labels: Mapping[str, np.ndarray]
+        self,
+        params: np.ndarray,
+        rows: np.ndarray,
+        seed: int,
+        labels: Mapping[str, np.ndarray],
+        features: np.ndarray | None = None,
     ) -> np.ndarray:
         """Return one client's raw update (d,): local training from ``params`` on windows ``rows``.
 
@@ -92,6 +99,7 @@ class Trainer(Protocol):
             rows: Indices of windows, (m,).
             seed: Seed of the order of the windows.
             labels: Task to labels (m,); empty for the true ones.
+            features: Features (m, F) instead of those of the windows.
         """
 
 
