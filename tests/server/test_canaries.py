@@ -9,10 +9,13 @@ import pytest
 from tiny import tiny, train_experiment
 
 from fedaffect.build import Experiment, build
+from fedaffect.clients.site import client_side
 from fedaffect.errors import UsageError
 from fedaffect.outline import outline
 from fedaffect.privacy.canaries import canaries_of, longest_along
 from fedaffect.privacy.clipping import vector_norm
+from fedaffect.privacy.noise import TestNoiseKey
+from fedaffect.server.checkpoint import Progress
 from fedaffect.server.training import Training
 from fedaffect.simulations.local import LocalGrid
 from fedaffect.summary import promised
@@ -54,6 +57,25 @@ def test_included_canaries_are_in_the_sum_and_in_the_denominator(changes: dict[s
             norm = np.linalg.norm(direction[at], 1 if changes.get("dp.mechanism") else 2)
             expected[at] += direction[at] * group.clip / norm
     np.testing.assert_allclose(with_canaries - without, expected, rtol=0, atol=1e-10)
+
+
+def test_a_resumed_run_has_the_same_canaries() -> None:
+    experiment = experiment_of(**WITH | {"federation.rounds": 3})
+    kept: list[Progress] = []
+    key = TestNoiseKey("k")
+
+    def run(start: Progress | None) -> np.ndarray:
+        grid = LocalGrid("test")
+        grid.place(client_side(experiment))
+        training = Training(
+            experiment, key=key, evaluate_rounds=False, start=start, on_progress=kept.append
+        )
+        training.run(grid)
+        return training.params[0]
+
+    whole = run(None)
+    assert kept[0].server_round == 1
+    assert np.array_equal(run(kept[0]), whole)
 
 
 @pytest.mark.parametrize("norm", ["l2", "l1", "linf"])

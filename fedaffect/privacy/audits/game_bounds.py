@@ -28,7 +28,7 @@ class GameBound:
         game: What was played.
         lower: Lower bound on eps at 95 %, over all games together (Bonferroni).
         lower_gate: The same at the confidence of the gate.
-        best_possible: Largest ``lower`` without an assumption that so many trials could show.
+        best_possible: Largest ``lower`` that so many trials could show.
         mu: Estimate of mu; ``None`` without Gaussian noise.
         mu_low: Lower bound of mu at 95 %, over all games together.
     """
@@ -60,6 +60,8 @@ def game_bounds(games: Sequence[Game], delta: float, gate: float) -> list[GameBo
 
 def _bound(game: Game, delta: float, each: Sequence[float]) -> GameBound:
     lowers = [hockey_stick_eps(game.inside, game.outside, delta, c, BINS) for c in each]
+    half = len(game.inside) // 2
+    best = clopper_pearson_eps(half, half, 0, half, delta, each[0])
     mu = mu_of(game)
     mu_lows = [0.0, 0.0]
     if mu is not None:
@@ -69,8 +71,7 @@ def _bound(game: Game, delta: float, each: Sequence[float]) -> GameBound:
         if delta > 0:
             assumed = [gdp_eps(low, delta) for low in mu_lows]
             lowers = [max(pair) for pair in zip(lowers, assumed, strict=True)]
-    half = len(game.inside) // 2
-    best = clopper_pearson_eps(half, half, 0, half, delta, each[0])
+            best = max(best, gdp_eps(gdp_lower_bound(n, n, 0, m, each[0]), delta))
     return GameBound(game, lowers[0], lowers[1], best, mu, mu_lows[0] if mu is not None else None)
 
 

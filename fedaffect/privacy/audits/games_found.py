@@ -191,8 +191,8 @@ class GamesFound:
         composed = max(f.game.releases for f in self.found)
         notes = [
             "Trials are draws of noise from a test key; nobody's data is used and nothing charged.",
-            f"With every trial told right a bound that assumes nothing would be "
-            f"{self.bound.best_possible:.2f}.",
+            f"With every trial told right the bound would be {self.bound.best_possible:.2f}: a "
+            "larger eps cannot be shown by so many trials.",
             f"The largest bound of {times(len(self.found), 'game')} is shown, all of them paid for "
             "(Bonferroni).",
             "Likelihood ratios are rounded to nine digits: leaks through the rounding of float64 "
