@@ -8,6 +8,8 @@ Departures from the paper:
       Then KL(N(h, I) || N(0, I)) = ||h||^2 / 2, and no parameters are added.
     - One draw of z for a window and step.
 
+Whatever a trained task needs passes a bottleneck, so that identity is not among the tasks.
+
 The heads read z in training only. What is released, and attacked, is the mean h: whoever holds
 the model can compute it, so that withholding it would hide nothing. The draws come from the
 published training seed. They are no privacy noise, and no privacy statement counts them.
@@ -21,7 +23,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from fedaffect.defences.base import NOISE, PENALTY, Heads
+from fedaffect.defences.base import IDENTITY, NOISE, PENALTY, Heads
 from fedaffect.defences.none import NoDefence
 
 
@@ -41,8 +43,10 @@ class Bottleneck(NoDefence):
     strength: float = 0.01
 
     about: ClassVar[str] = (
-        "information in the shared features costs; its training noise is no privacy noise"
+        "identity is not trained, and information in the shared features costs; its training "
+        "noise is no privacy noise"
     )
+    drops: ClassVar[tuple[str, ...]] = (IDENTITY,)
     stochastic: ClassVar[bool] = True
 
     def outputs(self, h: Tensor, heads: Heads, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -37,7 +37,8 @@ def accuracy(estimate: Estimate | None) -> str:
     if estimate is None:
         return "not measured"
     if estimate.value is None:
-        return f"n/a ({estimate.note})" if estimate.note else "n/a"
+        note = estimate.note.removeprefix("n/a (").removesuffix(")")
+        return f"n/a ({note})" if note else "n/a"
     return f"{percent(estimate.value)} {interval(estimate)}".replace(" ", NBSP)
 
 

@@ -167,7 +167,8 @@ def _context(
         ),
         "identity_tested_on": wording.identity_tested_on(record),
         "strongest": with_chance(chance.identity_strongest),
-        "by_person": record.data.partition.name == "subject",
+        "by_person": record.data.partition.name == "subject"
+        and record.figures.identity_own_head.value is not None,
         "iid_sentence": wording.iid_sentence(record),
         "audit": audit_section.context(record, audit),
         "row_columns": audit_section.ROW_COLUMNS,

@@ -130,6 +130,9 @@ def do_not_conclude(record: RunRecord) -> tuple[str, str, str]:
     first = (
         f"that the own head's {with_chance(own)} is privacy: noise or averaging can break that "
         f"head without hiding anyone. The strongest fresh attacker reaches {with_chance(best)}."
+        if own.value is not None
+        else "that people are hidden because no identity head was handed out: an attacker trains "
+        f"one afresh. The strongest reaches {with_chance(best)}."
     )
     second = (
         f"that nobody can do better: this attack identified {with_chance(best)}; "

@@ -111,7 +111,7 @@ def test_every_defence_goes_with_dp(tmp_path: Path, name: str, place: str) -> No
 def test_noise_of_a_bottleneck_earns_no_epsilon() -> None:
     with_it, without = (
         outline(tiny({**GAUSSIAN, "defence.name": name})).mechanism
-        for name in ("bottleneck", "none")
+        for name in ("bottleneck", "drop-identity")
     )
     assert with_it.groups == without.groups
     assert outline(tiny({"defence.name": "bottleneck"})).mechanism.groups == ()
@@ -150,7 +150,7 @@ def test_what_was_decided_is_recorded_and_stays_decided() -> None:
     first = outline(tiny({"defence.name": "drop-identity"})).config
     assert first.model.tasks == ("stress",)
     assert outline(first).config == first
-    second = outline(tiny({"defence.name": "bottleneck"})).config
+    second = outline(tiny({"defence.name": "gradient-reversal"})).config
     assert second.defence.strength is not None
     assert RunConfig.model_validate_json(second.model_dump_json()) == second
     assert outline(second).config == second
@@ -171,15 +171,19 @@ def test_flags_and_plan() -> None:
 
 
 def test_a_run_without_a_stress_head_ends_with_a_report(tmp_path: Path) -> None:
-    said = call(*COMMAND, "--tasks", "identity", "--defence", "bottleneck:0.02", "--out", tmp_path)
+    said = call(*COMMAND, "--tasks", "identity", "--defence", "head-local", "--out", tmp_path)
     assert said.code == 0, said.err
-    assert "defence bottleneck, strength 0.02" in said.out
+    assert "defence head-local\n" in said.out
     assert "n/a (no stress head) " in said.out
-    assert "no stress head" in (tmp_path / "report.html").read_text()
+    page = (tmp_path / "report.html").read_text()
+    assert "n/a (no stress head)" in page and "n/a (n/a (" not in page
 
 
 def test_without_an_identity_head_nothing_is_said_of_it(tmp_path: Path) -> None:
-    said = call(*COMMAND, "--defence", "drop-identity", "--out", tmp_path)
+    said = call(*COMMAND, "--defence", "bottleneck:0.02", "--out", tmp_path)
     assert said.code == 0, said.err
+    assert "defence bottleneck, strength 0.02\n" in said.out
     assert "n/a (no identity head) " in said.out
     assert "own identity head stays near chance" not in said.out
+    page = (tmp_path / "report.html").read_text()
+    assert "n/a (no identity head)" in page and "Why the own head says little" not in page
