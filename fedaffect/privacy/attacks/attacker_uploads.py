@@ -29,16 +29,18 @@ def released(
         name: Name of the client among those that the attacker simulates: of its own noise.
     """
     mechanism = evidence.mechanism
+    contribution: np.ndarray
     try:
         contribution = mechanism.on_client(update, start)
     except ValueError:  # training diverged: a client uploads nothing then
         return None
     if mechanism.noise_at != "client":
-        return contribution
+        return contribution  # (r,)
     assert isinstance(mechanism, NoisedSum)  # who else adds noise to a contribution
     alone = ClippedSum(contribution, 1, mechanism.bounds, mechanism.norm)
     key = TestNoiseKey(f"attacker {evidence.seed} {name}")
-    return mechanism.add_noise(alone, key, release=1).total
+    noisy: np.ndarray = mechanism.add_noise(alone, key, release=1).total
+    return noisy
 
 
 def moved(evidence: Evidence, upload: np.ndarray, start: np.ndarray) -> np.ndarray:
