@@ -45,6 +45,7 @@ SUBJECT_PARTITION = (
     "With whole people per client the model's own identity head stays near chance by construction. "
     "That is no privacy: read the fresh attacker."
 )
+OVERLAP = "random windows overlap across the split: these figures flatter the model"
 REFERENCE_IS_NOT_PRIVATE = (
     "The reference runs without DP were made for comparison; no guarantee covers them. With real "
     "people's data keep their figures to yourself."
@@ -283,17 +284,15 @@ def partition_summary(experiment: Experiment) -> PartitionSummary:
 def _warnings(
     experiment: Experiment, forecast: Forecast, statement: dict[str, Any], reference: bool
 ) -> tuple[str, ...]:
+    config = experiment.config
     lines = [f"W112 {s}" for s in forecast.sentences]
-    if experiment.config.dp.mechanism != "none":
+    if config.dp.mechanism != "none":
         lines += [str(w) for w in statement["warnings"]]
-    if count := experiment.config.audit.canaries:
+    if count := config.audit.canaries:
         lines.append(f"W125 this run carries {count} canary clients: its utility is not a headline")
     if experiment.split.leaks_overlap:
-        lines.append(
-            "W121 random windows overlap across the split: these figures flatter the model"
-        )
-    trained = experiment.config.model.tasks
-    if experiment.config.data.partition == "subject" and "identity" in trained:
+        lines.append(f"W121 {OVERLAP}")
+    if config.data.partition == "subject" and "identity" in config.model.tasks:
         lines.append(f"W122 {SUBJECT_PARTITION}")
     if reference and not experiment.table.synthetic:
         lines.append(f"W123 {REFERENCE_IS_NOT_PRIVATE}")

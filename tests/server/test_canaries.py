@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from fedaffect.privacy.clipping import vector_norm
 from fedaffect.privacy.noise import TestNoiseKey
 from fedaffect.server.checkpoint import Progress
 from fedaffect.server.training import Training
+from fedaffect.simulation import simulate
 from fedaffect.simulations.local import LocalGrid
 from fedaffect.summary import promised
 
@@ -147,3 +149,10 @@ def test_the_statement_says_what_canaries_change() -> None:
     assert joined.eps == plain.eps and joined.status == "FORMAL"
     (line,) = set(joined.details) - set(plain.details)
     assert "12 canary clients" in line and "divided by 10" in line  # 4 clients and 12 / 2
+
+
+def test_a_run_with_canaries_is_labelled(tmp_path: Path) -> None:
+    record = simulate(tiny(DP | WITH | {"run.out": tmp_path / "run"}))
+    (said,) = (w for w in record.warnings if w.startswith("W125"))
+    assert said == "W125 this run carries 12 canary clients: its utility is not a headline"
+    assert any("12 canary clients" in line for line in record.privacy["details"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,12 +14,14 @@ from evidence import FederatedTrainer, evidence, people
 
 from fedaffect.audit_record import AttackResult
 from fedaffect.privacy.attacks.evidence import Evidence
+from fedaffect.privacy.audits.bounds import clopper_pearson_eps
 from fedaffect.privacy.audits.one_window import changes, sensitivity_of
 from fedaffect.privacy.audits.refute_sensitivity import RefuteSensitivity
 from fedaffect.privacy.base import LocalSteps
 from fedaffect.privacy.mechanisms.noised import NoisedSum
 from fedaffect.privacy.spec import ClipSpec
 
+GOLDEN = Path(__file__).parents[2] / "golden" / "refute_sensitivity.json"
 PAPER = {"name": "paper-gaussian1", "eps_per_round": 1.0, "where": "client"} | {
     "adjacency": "replace_one"
 }
@@ -52,6 +56,16 @@ def test_the_papers_sensitivity_is_refuted(name: str) -> None:
     assert found.bound.best_possible == pytest.approx(3.2813359732686576)
     assert found.bound.lower_gate is None  # a finding, not a gate
     assert found.bound.claimed is not None and found.bound.claimed > 1000  # the true value
+
+
+def test_two_thousand_trials_reach_the_golden_bound() -> None:
+    golden = json.loads(GOLDEN.read_text())["refute_sensitivity"]
+    n = RefuteSensitivity().trials
+    ceiling = golden["eps_lb95_at_claimed_eps1"]["lr05_mom_natural"]  # all trials told right
+    assert clopper_pearson_eps(n, n, 0, n, 1e-5) == pytest.approx(ceiling, abs=0.005)
+    mechanism = handed().mechanism
+    assert isinstance(mechanism, NoisedSum)
+    assert sensitivity_of(mechanism).claimed == golden["claimed"]
 
 
 def test_measured_change_is_that_of_training_twice() -> None:
