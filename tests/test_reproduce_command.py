@@ -42,10 +42,10 @@ def test_a_dry_run_names_every_cell_and_writes_nothing(
     monkeypatch.chdir(tmp_path)
     said = call("reproduce", "benouis2023", "--quick", "--dry-run")
     assert (said.code, said.err) == (0, "")
-    assert said.out.splitlines()[-1] == "24 cells"
+    assert said.out.splitlines()[-1] == "25 cells"
     assert list(tmp_path.iterdir()) == []
     document = call("reproduce", "benouis2023", "--dry-run", "--json").document
-    assert len(document["cells"]) == 81
+    assert len(document["cells"]) == 82
     assert document["cells"][0]["config"]["federation"]["clients"] == 1
 
 

@@ -15,6 +15,8 @@ from fedaffect.study_record import Mark, Panel, StudyFigure
 COLUMNS = ("Panel", "At", "What", "Ours", "Chance", "Paper", "Place in the paper")
 STYLES = (("blue", "o"), ("purple", "s"), ("vermillion", "^"))  # stress, own head, attacker
 DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)))
+CHANCE, PRINTED = "chance", "printed in the paper"
+_LAST = (CHANCE, PRINTED)
 _ROW_IN, _CURVE_IN, _FRAME_IN = 0.42, 2.7, 0.75
 _LONGEST_LABEL = 48
 
@@ -38,11 +40,8 @@ def draw(figure: StudyFigure) -> Drawing:
                 _dots(at, panel)
         for spare in list(axes)[len(figure.panels) :]:
             spare.set_visible(False)
-        first = page.axes[0]
-        if figure.panels[0].kind == "dots":
+        if columns == 1:
             page.legend(*_once(page.axes), loc="outside lower center", ncols=5)
-        else:
-            first.set_visible(True)
         svg = to_svg(page, figure.name, figure.title, figure.about)
     table = tuple(_row(panel, mark) for panel in figure.panels for mark in panel.marks)
     return Drawing(figure.name, figure.title, figure.about, svg, COLUMNS, table)
@@ -72,10 +71,10 @@ def _dots(axes: Any, panel: Panel) -> None:
         )
         axes.plot([100 * e.value], [y], shape, markersize=5.5, label=mark.series, **style)
         if e.chance is not None:
-            tick = {"markersize": 6, "markeredgewidth": 1.2, "label": "chance"}
+            tick = {"markersize": 6, "markeredgewidth": 1.2, "label": CHANCE}
             axes.plot([100 * e.chance], [y], "|", color=COLOURS["soft"], **tick)
         if mark.printed is not None:
-            hollow = {"markerfacecolor": COLOURS["panel"], "label": "printed in the paper"}
+            hollow = {"markerfacecolor": COLOURS["panel"], "label": PRINTED}
             axes.plot([100 * mark.printed], [y], "D", color=COLOURS["ink"], markersize=6, **hollow)
     axes.set_yticks(range(len(rows)), [_lines(text) for text in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
@@ -118,7 +117,8 @@ def _once(every: Sequence[Any]) -> tuple[list[Any], list[str]]:
     for axes in every:
         for handle, text in zip(*axes.get_legend_handles_labels(), strict=True):
             found.setdefault(text, handle)
-    return list(found.values()), list(found)
+    order = sorted(found, key=lambda text: text in _LAST)
+    return [found[text] for text in order], order
 
 
 def _row(panel: Panel, mark: Mark) -> tuple[str, ...]:

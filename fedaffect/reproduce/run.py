@@ -81,10 +81,10 @@ def study_of(name: str) -> Study:
 
 
 def planned_cells(study: Study, options: Options) -> tuple[Cell, ...]:
-    """Return every cell with every seed, in the paper's setting, each checked by its outline.
+    """Return every cell with every seed, in the paper's setting.
 
     Raises:
-        UsageError: E270 too few people; and as ``outline``.
+        UsageError: E270 too few people.
         DataError: the data root is missing or incomplete.
     """
     people = len(outline(study.config(options)).subjects)
@@ -94,10 +94,7 @@ def planned_cells(study: Study, options: Options) -> tuple[Cell, ...]:
             f"{study.name} needs at least two people, {options.data} has {people}",
             do="give a data set of several people",
         )
-    cells = study.cells(options, people, {})
-    for cell in cells:
-        outline(cell.config)
-    return tuple(_seeded(cells, options.seeds))
+    return tuple(_seeded(study.cells(options, people, {}), options.seeds))
 
 
 def reproduce(

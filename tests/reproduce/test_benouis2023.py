@@ -59,7 +59,7 @@ class TestCells:
         quick = {c.name for c in STUDY.cells(QUICK, 8, SETTINGS)}
         whole = [c.name for c in STUDY.cells(FULL, 15, SETTINGS)]
         assert quick < set(whole)
-        assert len(whole) == len(set(whole)) == 81
+        assert len(whole) == len(set(whole)) == 82
 
     @pytest.mark.parametrize("options", [FULL, QUICK])
     def test_every_cell_can_be_planned(self, options: Options) -> None:
@@ -104,8 +104,15 @@ class TestVerdicts:
         said = verdict(found, "hides identity")
         assert said.agrees == "no"
         assert "90.0 % to 10.0 %" in said.why.replace("\u00a0", " ")
-        assert "leaves him 88.0 %" in said.why.replace("\u00a0", " ")
+        assert "leaves the attacker 88.0 %" in said.why.replace("\u00a0", " ")
         assert verdict(found, "re-identification").agrees == "no"
+
+    def test_an_attacker_who_falls_with_stress_is_no_trade_off(self) -> None:
+        ruined = planted(HEAD, stress=0.6, own=0.1, fresh=0.1, claimed=claim(None, 1.0))
+        assert verdict(findings(planted("clients-20"), ruined), "hides identity").agrees == "no"
+        still = planted(HEAD, claimed=claim(None, 1.0))
+        said = verdict(findings(planted("clients-20"), still), "hides identity")
+        assert said.agrees == "not comparable"
 
     def test_were_the_attacker_to_fall_with_the_head_it_would_agree(self) -> None:
         found = findings(

@@ -27,6 +27,7 @@ MECHANISMS = {
     "gaussian1-as-printed": "Gaussian 1 as printed",
     "gaussian2": "Gaussian 2",
 }
+HEAD_KEPT = {"dp.blocks": {"task:identity": "keep_local"}}
 QUICK_NOISE = {
     ("plain", 0.1, "shared"),
     ("plain", 0.3, "all"),
@@ -199,8 +200,9 @@ class Builder:
             "federation.clients": min(scale_of(self.options).clients, self.people),
         }
         yield self.cell("subject", "non-IID: whole people", by_person, curve=True)
-        kept = {"dp.blocks": {"task:identity": "keep_local"}}
-        yield self.cell("head-kept", "identity head not uploaded", kept, family="head not uploaded")
+        yield self.cell(
+            "head-kept", "identity head not uploaded", HEAD_KEPT, family="head not uploaded"
+        )
 
     def _noised(self) -> Iterator[Cell]:
         for sigma in SIGMAS:
@@ -225,24 +227,21 @@ class Builder:
         )
 
     def _honest(self) -> Iterator[Cell]:
-        """Yield cells on the split that leaks nothing: unseen people, held-out blocks."""
-        away = {"data.eval": "unseen"}
-        yield self.cell("unseen-federated", "federated, unseen people", away)
+        """Yield cells on splits that leak nothing: held-out blocks of time, and unseen people."""
+        unseen, blocks = {"data.eval": "unseen"}, {"data.eval": "blocks"}
+        yield self.cell("unseen-federated", "federated, unseen people", unseen)
+        yield self.cell("blocks-federated", "federated, held-out blocks", blocks)
         kinds = [("plain", 0.3, "task:identity")]
         if not self.options.quick:
             kinds += [("plain", 0.3, "all"), ("plain", 0.3, "shared"), ("gaussian1", 5, "task")]
-            kept = {**away, "dp.blocks": {"task:identity": "keep_local"}}
-            yield self.cell(
-                "unseen-head-kept",
-                "identity head not uploaded, unseen people",
-                kept,
-                family="head not uploaded",
-            )
+            what = "identity head not uploaded, held-out blocks"
+            kept = {**blocks, **HEAD_KEPT}
+            yield self.cell("blocks-head-kept", what, kept, family="head not uploaded")
         for mechanism, level, layers in kinds:
             yield self.cell(
-                f"unseen-{noise_name(mechanism, level, layers)}",
-                f"{noise_words(mechanism, level, layers)}, unseen people",
-                {**away, **_noise_changes(mechanism, level, layers)},
+                f"blocks-{noise_name(mechanism, level, layers)}",
+                f"{noise_words(mechanism, level, layers)}, held-out blocks",
+                {**blocks, **_noise_changes(mechanism, level, layers)},
                 family=MECHANISMS.get(mechanism, "plain noise"),
             )
 

@@ -57,6 +57,7 @@ def _baselines(results: Results) -> StudyFigure | None:
         ("identity head not uploaded", "head-kept"),
         ("central, printed optimizer", "printed-central"),
         ("federated, printed optimizer", "printed-federated"),
+        ("federated, held-out blocks of time", "blocks-federated"),
         ("federated, unseen people", "unseen-federated"),
     ]
     central, federated = results.figures("central"), results.figures(results.baseline)
@@ -152,8 +153,7 @@ def _distributions(results: Results) -> list[tuple[str, Rows]]:
     return [
         (
             f"noise on {LAYERS[at]}",
-            [(f"{text}, claimed {eps:g}", noise_name(m, eps, at)) for m, text in MECHANISMS.items()
-             for eps in BUDGETS],
+            [(text, noise_name(m, eps, at)) for m, text in MECHANISMS.items() for eps in BUDGETS],
         )
         for at in ("task", "all")
     ]  # fmt: skip
@@ -190,10 +190,10 @@ def _finding(results: Results, what: str, noised: Sequence[TrialRecord]) -> str:
     before = clean.identity_strongest.value if clean is not None else None
     if not own or not fresh:
         return f"{what.capitalize()}: no identity head or attacker could be measured"
+    found = " to ".join(dict.fromkeys(percent(v) for v in (min(fresh), max(fresh))))
     return (
         f"{what.capitalize()}: the own identity head goes down to {percent(min(own))}, a fresh "
-        f"attacker finds {percent(min(fresh))} to {percent(max(fresh))}, without noise "
-        f"{percent(before)}"
+        f"attacker finds {found}, without noise {percent(before)}"
     )
 
 

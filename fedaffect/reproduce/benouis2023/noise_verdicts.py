@@ -81,27 +81,34 @@ def _more_noise(results: Results) -> Verdict | None:
 
 
 def _task_layers(results: Results) -> Verdict | None:
+    """Judge every cell whose own head falls: the attacker has to fall, and stress to stay."""
     clean, kept = results.figures(results.baseline), results.figures("head-kept")
     trials = results.noised("plain", *MECHANISMS, layers=["task", "task:identity"])
     trials = [t for t in trials if not t.stopped and _own(t) is not None]
     if clean is None or not trials:
         return None
-    low = min(trials, key=lambda t: _own(t) or 0.0)
-    head = step(clean.identity_own_head.value, _own(low))
-    fresh = step(clean.identity_strongest.value, value(low.figures, FRESH))
-    without = value(kept, FRESH)
-    hidden = head < 0 and fresh < 0
+    before = {what: value(clean, what) for what in MEASURED}
+    fallen = [t for t in trials if step(before[OWN], _own(t)) < 0]
+    holds = [
+        step(before[FRESH], value(t.figures, FRESH)) < 0
+        and step(before[STRESS], value(t.figures, STRESS)) >= 0
+        for t in fallen
+    ]
+    useful = [t for t in fallen if step(before[STRESS], value(t.figures, STRESS)) >= 0]
+    shown = min(useful or fallen or trials, key=lambda t: _own(t) or 0.0)
+    after = {what: value(shown.figures, what) for what in MEASURED}
     return Verdict(
         claim="Noise on task layers hides identity and keeps stress: the best trade-off",
         source="IV.C, after Figure 7",
         paper=NOT_PRINTED,
-        ours=f"{low.what}: {said(low.figures)}. No noise: {said(clean)}",
-        agrees="yes" if hidden else "no",
+        ours=f"{shown.what}: {said(shown.figures)}. No noise: {said(clean)}",
+        agrees=verdict_of(holds) if holds else "not comparable",
         why=(
-            f"the noise takes the own identity head from {percent(clean.identity_own_head.value)} "
-            f"to {percent(_own(low))}, while a fresh attacker on the features goes from "
-            f"{percent(clean.identity_strongest.value)} to {percent(value(low.figures, FRESH))}; "
-            f"not uploading that head at all leaves him {percent(without)}"
+            f"the noise takes the own identity head from {percent(before[OWN])} to "
+            f"{percent(after[OWN])}, stress from {percent(before[STRESS])} to "
+            f"{percent(after[STRESS])}, while a fresh attacker on the features goes from "
+            f"{percent(before[FRESH])} to {percent(after[FRESH])}; not uploading that head at all "
+            f"leaves the attacker {percent(value(kept, FRESH))}"
         ),
     )
 
@@ -124,7 +131,7 @@ def _all_layers(results: Results) -> Verdict | None:
         ours=f"{low.what}: {said(low.figures)}. No noise: {said(clean)}",
         agrees=verdict_of(less),
         why=f"stress changes by {100 * stress:+.1f} points at the same noise; a fresh attacker "
-        f"still names {percent(value(low.figures, FRESH))} of windows",
+        f"names {percent(value(low.figures, FRESH))} of windows",
     )
 
 

@@ -24,6 +24,7 @@ MEASURED: dict[str, Callable[[Figures], Estimate]] = {
     OWN: lambda f: f.identity_own_head,
     FRESH: lambda f: f.identity_strongest,
 }
+SHORT = {STRESS: "stress", OWN: "own head", FRESH: "fresh attacker"}
 
 
 @dataclass(frozen=True)
@@ -72,11 +73,11 @@ def said(figures: Figures | None, *what: str) -> str:
     """Write figures with intervals and chance, or that they are not part of this study."""
     if figures is None:
         return "not part of this study"
-    parts = []
-    for name in what or tuple(MEASURED):
-        estimate = MEASURED[name](figures)
-        parts.append(f"{name} {accuracy(estimate)} (chance {percent(estimate.chance)})")
-    return "; ".join(parts)
+    names = what or tuple(MEASURED)
+    estimates = [MEASURED[name](figures) for name in names]
+    parts = [f"{SHORT[n]} {accuracy(e)}" for n, e in zip(names, estimates, strict=True)]
+    chances = ", ".join(dict.fromkeys(percent(e.chance) for e in estimates))
+    return f"{', '.join(parts)} (chance {chances})"
 
 
 def value(figures: Figures | None, what: str) -> float | None:
@@ -89,5 +90,5 @@ def worth(trial: TrialRecord) -> str:
     claimed = trial.claimed
     if claimed is None:
         return ""
-    true = f"true {epsilon(claimed.true_eps_per_round)}"
+    true = f"true eps {epsilon(claimed.true_eps_per_round)}"
     return true if claimed.eps_per_round is None else f"claimed {claimed.eps_per_round:g}, {true}"

@@ -67,6 +67,10 @@ class Benouis2023:
         )
 
 
+def _range(low: int, high: int) -> str:
+    return str(low) if low == high else f"{low} to {high}"
+
+
 def _one_epoch(settings: tuple[Setting, ...]) -> tuple[Setting, ...]:
     """Return the settings with one epoch a round, which is what a round of central training is."""
     return tuple(Setting(s.lr, s.batch_size, 1, s.momentum, s.max_grad_norm) for s in settings)
@@ -88,7 +92,7 @@ def _notes(options: Options, scale: Scale, results: Results) -> tuple[str, ...]:
         notes.append(
             "Every client holds 1000 training windows, as in the paper."
             if reached
-            else f"|D_i| is {min(sizes)} to {most} windows a client: "
+            else f"|D_i| is {_range(min(sizes), most)} windows a client: "
             + ("a quick study takes fewer" if options.quick else "the data allow no 1000")
             + ". The noise is sized for |D_i| = 1000 all the same: it is the paper's."
         )
