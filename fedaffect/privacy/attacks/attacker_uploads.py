@@ -35,7 +35,7 @@ def released(
     except ValueError:  # training diverged: a client uploads nothing then
         return None
     if mechanism.noise_at != "client":
-        return contribution  # (r,)
+        return contribution
     assert isinstance(mechanism, NoisedSum)  # who else adds noise to a contribution
     alone = ClippedSum(contribution, 1, mechanism.bounds, mechanism.norm)
     key = TestNoiseKey(f"attacker {evidence.seed} {name}")
@@ -47,4 +47,5 @@ def moved(evidence: Evidence, upload: np.ndarray, start: np.ndarray) -> np.ndarr
     """Return what an upload (r,) says of the update, where weights are uploaded as elsewhere."""
     if evidence.mechanism.spec.clip.target != "weights" or not evidence.mechanism.groups:
         return upload
-    return upload - start[evidence.mechanism.blocks.released]
+    change: np.ndarray = upload - start[evidence.mechanism.blocks.released]
+    return change
