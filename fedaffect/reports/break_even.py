@@ -61,7 +61,6 @@ def break_even(record: RunRecord) -> Drawing | None:
         level = {"color": COLOURS["soft"], "linestyle": (0, (4, 3)), "linewidth": 1}
         axes.axhline(max(have, 1), label=f"this run: {plural(have, 'client')}", **level)
         axes.set_xticks(BUDGETS, [number(eps) for eps in BUDGETS])
-        axes.minorticks_off()
         axes.set_xlabel(f"ε over {plural(releases, 'release')} at δ = {delta(at)}, per client")
         axes.set_ylabel("clients in every round")
         drawn.legend(loc="outside lower center", ncols=4)

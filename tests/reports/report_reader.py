@@ -5,12 +5,14 @@ from __future__ import annotations
 from functools import cache
 from html.parser import HTMLParser
 
+from audit_sample import sample_audit
 from report_sample import NO_DP, PARTIAL, sample
 
 from fedaffect.audit_record import AuditRecord
 from fedaffect.record import RunRecord
 from fedaffect.reports.html_page import render_html, render_page
 from fedaffect.reports.strongest import with_strongest
+from fedaffect.reports.svg import Drawing
 
 FIGURES = ("tradeoff", "spending", "card", "breakeven", "partition", "people", "curves")
 FIGURES += ("attacks", "layers", "roc", "bounds")
@@ -20,7 +22,9 @@ CASES = {
     "partial": {"privacy": PARTIAL, "partition": "dirichlet", "synthetic": False},
     "random": {"privacy": NO_DP, "spec": "random", "synthetic": False, "folds": 5},
     "blocks": {"privacy": NO_DP, "spec": "blocks"},
+    "audited": {},
 }
+FIGURED = ("formal", "partial", "audited")
 BANNED = (
     "anonymous",
     "fully private",
@@ -35,12 +39,16 @@ VOID = {"meta", "br", "hr", "img", "input", "link"}
 
 @cache
 def page(case: str) -> str:
-    return render_html(sample(**CASES[case]))
+    record, audit = sample(**CASES[case]), sample_audit() if case == "audited" else None
+    return render_html(record, audit) if case in FIGURED else without_figures(record)
 
 
-def without_figures(record: RunRecord, audit: AuditRecord | None = None) -> str:
-    """The page as it is, but for its figures, which take the longest."""
-    return render_page(with_strongest(record, audit), audit, dict.fromkeys(FIGURES))
+def without_figures(
+    record: RunRecord, audit: AuditRecord | None = None, **drawn: Drawing | None
+) -> str:
+    """The page as it is, but for its figures, which take the longest; ``drawn`` are in it."""
+    figures = dict.fromkeys(FIGURES) | drawn
+    return render_page(with_strongest(record, audit), audit, figures)
 
 
 class Reader(HTMLParser):

@@ -46,12 +46,13 @@ def test_text_has_contrast_of_at_least_4_5_and_marks_of_3(theme):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_numbers_on_the_densest_cell_of_the_heat_map_are_legible(theme):
+@pytest.mark.parametrize(("colour", "densest"), [("blue", 0.60), ("vermillion", 0.54)])
+def test_numbers_on_the_densest_cell_of_a_heat_map_are_legible(theme, colour, densest):
     p = palettes()[theme]
-    blue, panel = COLOURS["blue"], p["panel"]  # cells are this blue at 0.60 opacity, or less
+    ink, panel = COLOURS[colour], p["panel"]  # cells have the light colour in every theme
+    parts = [[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in (ink, panel)]
     mixed = "#" + "".join(
-        f"{round(0.6 * int(blue[i : i + 2], 16) + 0.4 * int(panel[i : i + 2], 16)):02x}"
-        for i in (1, 3, 5)
+        f"{round(densest * a + (1 - densest) * b):02x}" for a, b in zip(*parts, strict=True)
     )
     assert contrast(p["ink"], mixed) >= 4.5
 

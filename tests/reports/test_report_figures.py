@@ -227,5 +227,5 @@ def test_importing_the_figures_is_light_and_drawing_leaves_pyplot_alone():
         "from report_sample import sample; figures.trade_off(sample(rounds=1));"
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
-    here = str(Path(__file__).parent)
+    here = str(Path(__file__).parents[1])
     subprocess.run([sys.executable, "-c", code, here], check=True)

@@ -33,7 +33,7 @@ def test_no_epsilon_is_shown_without_dp():
 
 
 def test_every_epsilon_stands_with_its_delta_and_unit():
-    for case in ("formal", "partial"):
+    for case in ("formal", "partial", "audited"):
         shown = [words(m) for m in re.findall(r"ε = [^<]*", page(case))]
         assert shown
         for text in shown:
