@@ -8,8 +8,8 @@ import typer
 
 HELP = """Names and error codes that this installation knows.
 
-KIND is data, partition, model, strategy, dp, attack, audit, engine or codes; nothing lists all
-but codes. NAME is one code, such as E221.
+KIND is data, partition, model, strategy, defence, dp, attack, audit, engine or codes; nothing
+lists all but codes. NAME is one code, such as E221.
 """
 
 

@@ -91,7 +91,7 @@ def _person(task: str) -> tuple[str, ...]:
 
 PLACES = {"server": GAUSSIAN, "client": {**GAUSSIAN, "dp.where": "client"}, "window": WINDOW}
 TOGETHER = [(name, place) for name in NAMES for place in PLACES]
-QUICK = [("head-local", "client"), ("gradient-reversal", "window"), ("bottleneck", "window")]
+QUICK = [("gradient-reversal", "window")]
 
 
 @pytest.mark.parametrize(
