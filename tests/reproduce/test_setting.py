@@ -51,6 +51,7 @@ def test_a_net_that_does_not_move_has_the_loss_of_its_first_answers() -> None:
     assert held_out_loss(still) == pytest.approx(by_hand, rel=0.05)
 
 
+@pytest.mark.slow
 def test_a_setting_that_learns_beats_the_printed_one() -> None:
     learns = cell(data__eval="random", federation__rounds=8, federation__local_epochs=2)
     printed = replace(learns, config=PRINTED.of(learns.config))

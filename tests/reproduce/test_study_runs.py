@@ -11,6 +11,7 @@ from tiny_study import TinyStudy
 
 from fedaffect import registry
 from fedaffect.errors import FedaffectError, StorageError
+from fedaffect.reproduce import study_folder
 from fedaffect.reproduce.run import reproduce
 from fedaffect.reproduce.study import Options
 from fedaffect.study_record import StudyRecord
@@ -82,15 +83,17 @@ def test_the_number_of_jobs_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_another_study_or_other_settings_do_not_go_on(tmp_path: Path) -> None:
-    quick = Options(as_printed=True, quick=True)
-    _, folder = reproduce("tiny", quick, out=tmp_path / "s")
+    folder = study_folder.begin("tiny", PRINTED, tmp_path / "s")
     with pytest.raises(StorageError, match="with other settings") as caught:
         reproduce("tiny", Options(), resume=folder)
     assert caught.value.code == "E841"
     with pytest.raises(StorageError, match="of tiny") as caught:
         reproduce("benouis2023", resume=folder)
     assert caught.value.code == "E841"
-    reproduce("tiny", quick, resume=folder)  # the same settings do
+    rooted = Options(data="e4", root=tmp_path)
+    other = study_folder.begin("tiny", rooted, tmp_path / "other")
+    assert study_folder.asked(other, "tiny", None) == rooted
+    assert study_folder.asked(folder, "tiny", PRINTED) == PRINTED
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"study": "tiny", "options": {"a": 1}}'])

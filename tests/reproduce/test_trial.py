@@ -27,13 +27,7 @@ def releases_of() -> dict[str, int]:
         return ledger.runs()
 
 
-def test_figures_are_those_of_simulate(tmp_path: Path) -> None:
-    asked = cell(data__eval="blocks")
-    record = simulate(asked.config.replace({"run.out": tmp_path / "run"}))
-    assert trial(asked, "t", tmp_path).figures == record.figures
-
-
-def test_a_noised_trial_is_that_of_simulate_too(tmp_path: Path) -> None:
+def test_a_trial_is_that_of_simulate(tmp_path: Path) -> None:
     asked = cell(data__eval="blocks", dp__noise_layers="task:identity", **GAUSSIAN1)
     record = simulate(asked.config.replace({"run.out": tmp_path / "run"}))
     measured = trial(asked, "another", tmp_path)
