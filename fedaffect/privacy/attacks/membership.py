@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from fedaffect.audit_record import AttackResult, AttackRow
-from fedaffect.privacy.attacks.evidence import Evidence, Windows
+from fedaffect.privacy.attacks.evidence import Evidence
 from fedaffect.privacy.attacks.membership_statistics import (
     CHANCE,
     LEVEL,
@@ -59,15 +59,18 @@ class Groups:
 class Unfit:
     """Why members and non-members cannot be compared."""
 
-    status: Literal["refused", "not_resolvable"]
+    status: Literal["not_run", "refused", "not_resolvable"]
     reason: str
 
 
-def groups_of(windows: Windows) -> Groups | Unfit:
+def groups_of(evidence: Evidence) -> Groups | Unfit:
     """Return members and non-members, or why they are no fair comparison.
 
     Both must come from one distribution, or the attack measures how well the model generalises.
     """
+    windows = evidence.windows
+    if "stress" not in {task.name for task in evidence.factory.build().tasks}:
+        return Unfit("not_run", "the model has no stress head, whose losses tell members")
     if windows.leaks_overlap:
         return Unfit(
             "refused",

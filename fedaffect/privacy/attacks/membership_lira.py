@@ -83,7 +83,7 @@ class OfflineLira:
             threat=self.threat,
             knowledge=KNOWLEDGE,
         )
-        groups = groups_of(evidence.windows)
+        groups = groups_of(evidence)
         if isinstance(groups, Unfit):
             return blank.model_copy(update={"status": groups.status, "reason": groups.reason})
         references = references_of(evidence, groups, self.models)

@@ -52,7 +52,7 @@ class LossThreshold:
             knowledge="the final global model and the windows and stress labels of people who may "
             "have taken part",
         )
-        groups = groups_of(evidence.windows)
+        groups = groups_of(evidence)
         if isinstance(groups, Unfit):
             return blank.model_copy(update={"status": groups.status, "reason": groups.reason})
         scored = self._scored(evidence, evidence.params, groups)

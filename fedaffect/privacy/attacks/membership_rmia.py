@@ -88,7 +88,7 @@ class Rmia:
             threat=self.threat,
             knowledge=KNOWLEDGE,
         )
-        groups = groups_of(evidence.windows)
+        groups = groups_of(evidence)
         if isinstance(groups, Unfit):
             return blank.model_copy(update={"status": groups.status, "reason": groups.reason})
         by_window = self.scored(evidence, groups)

@@ -53,7 +53,7 @@ class SubjectMembership:
             threat=self.threat,
             knowledge=KNOWLEDGE,
         )
-        groups = groups_of(evidence.windows)
+        groups = groups_of(evidence)
         if isinstance(groups, Unfit):
             return blank.model_copy(update={"status": groups.status, "reason": groups.reason})
         scored = self.windows.scored(evidence, groups).by_person()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 from evidence import evidence, people
 from mean_estimation import mean_estimation
 from scipy.stats import binom
+from tiny import tiny
 
 from fedaffect.audit_record import AttackResult
+from fedaffect.outline import outline
 from fedaffect.privacy.attacks.evidence import Attack, Claim, Evidence
 from fedaffect.privacy.attacks.membership_lira import OfflineLira
 from fedaffect.privacy.attacks.membership_loss import LossThreshold
@@ -141,6 +144,14 @@ def test_unfair_comparisons_are_refused(
     assert result.status == status
     assert reason in result.reason
     assert result.figure.value is None
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=NAMES)
+def test_without_a_stress_head_there_is_nothing_to_read(attack: Attack) -> None:
+    factory = outline(tiny({"model.tasks": ["identity"]})).factory
+    result = attack.run(replace(changed(), factory=factory))
+    assert (result.status, result.figure.value) == ("not_run", None)
+    assert "no stress head" in result.reason
 
 
 def test_fifteen_people_resolve_no_low_false_positive_rate() -> None:

@@ -17,7 +17,7 @@ from fedaffect.privacy.attacks.statistics import auc
 
 
 def compared(found: Evidence) -> Groups:
-    groups = groups_of(found.windows)
+    groups = groups_of(found)
     assert isinstance(groups, Groups)
     return groups
 
