@@ -6,7 +6,7 @@ import math
 
 from fedaffect.audit_record import AttackResult, AuditRecord, EpsBound
 from fedaffect.reports.formats import delta, epsilon, number, plural
-from fedaffect.reports.marks import WIDTH_IN
+from fedaffect.reports.marks import WIDTH_IN, plain_ticks
 from fedaffect.reports.svg import COLOURS, Drawing, canvas, label, to_svg
 
 COLUMNS = (
@@ -56,6 +56,7 @@ def eps_audit(audit: AuditRecord | None) -> Drawing | None:
             )
         if largest > 30:
             axes.set_xscale("symlog", linthresh=1)
+            plain_ticks(axes.xaxis)
         axes.set_xlim(left=-0.03 * min(largest, 3))
         axes.set_ylim(len(bounds) - 0.4, -0.6)
         axes.set_yticks(range(len(bounds)), [label(r.name, 30) for r, _ in bounds])

@@ -21,13 +21,18 @@ def chance_line(axes: Any, level: float | None, *, upright: bool = False) -> Non
 
 def logarithmic(axes: Any) -> None:
     """Make both axes logarithmic, with plain numbers at their ticks."""
-    from matplotlib.ticker import FuncFormatter, NullLocator
-
     axes.set_xscale("log")
     axes.set_yscale("log")
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-        axis.set_minor_locator(NullLocator())
+    plain_ticks(axes.xaxis)
+    plain_ticks(axes.yaxis)
+
+
+def plain_ticks(axis: Any) -> None:
+    """Write plain numbers at the ticks of a scale that is not linear, and no minor ticks."""
+    from matplotlib.ticker import FuncFormatter, NullLocator
+
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def whisker(e: Estimate) -> list[list[float]] | None:

@@ -39,7 +39,7 @@ def figure(metric: str, estimate: Estimate | None) -> str:
         return accuracy(estimate)
     value = number(float(estimate.value))
     if estimate.low is None or estimate.high is None:
-        return f"{value} [no interval]"
+        return value if "bound" in metric else f"{value} [no interval]"
     return f"{value} [{number(float(estimate.low))}, {number(float(estimate.high))}]"
 
 

@@ -18,7 +18,7 @@ from fedaffect.reports.formats import NBSP, accuracy, count, percent, plural
 from fedaffect.reports.svg import label
 
 CARD_NAME = "MODEL_CARD.md"
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~&$@:-])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]#!|<>~&$@]|^[+-]|:(?=//)|(?<=www)\.)")
 _DO_NOT = (
     "Do not use it to diagnose, to treat, or to decide about a person: it was tested on few "
     "people, and not in clinical use.",

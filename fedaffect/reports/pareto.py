@@ -25,7 +25,7 @@ MARKS = (
     ("purple", "h"),
 )
 _MOST_NAMES = 14
-_NAME_HEIGHT_PT = 11.0
+_NAME_HEIGHT_PT, _LETTER_WIDTH_PT = 11.0, 4.6
 
 
 @dataclass(frozen=True)
@@ -197,14 +197,15 @@ def _family(axes: Any, points: Sequence[Point], family: str, at: int) -> None:
 
 def _name_marks(axes: Any, best: Sequence[Point]) -> None:
     """Write names up and left of the front, where no point can be, and not over each other."""
-    last = None
+    placed: list[tuple[float, float, float]] = []  # right end, foot and length in points
     for p in best[:: max(1, -(-len(best) // _MOST_NAMES))]:
         if p.pair is None:
             continue
-        spot = (100 * p.pair[1], 100 * p.pair[0])
-        height = float(axes.transData.transform(spot)[1]) * 72 / axes.figure.dpi
-        if last is not None and abs(height - last) < _NAME_HEIGHT_PT:
+        spot, text = (100 * p.pair[1], 100 * p.pair[0]), label(p.name, 24)
+        x, y = (float(v) * 72 / axes.figure.dpi for v in axes.transData.transform(spot))
+        long = _LETTER_WIDTH_PT * len(text)
+        if any(x - long < r and r - n < x and abs(y - f) < _NAME_HEIGHT_PT for r, f, n in placed):
             continue
-        last = height
+        placed.append((x, y, long))
         place = {"xytext": (-6, 4), "textcoords": "offset points", "ha": "right", "va": "bottom"}
-        axes.annotate(label(p.name, 24), spot, fontsize=8, annotation_clip=False, **place)
+        axes.annotate(text, spot, fontsize=8, annotation_clip=False, **place)

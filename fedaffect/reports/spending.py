@@ -8,7 +8,7 @@ from typing import Any
 from fedaffect.record import RunRecord
 from fedaffect.reports import guarantee
 from fedaffect.reports.formats import delta, epsilon, number
-from fedaffect.reports.marks import WIDTH_IN
+from fedaffect.reports.marks import WIDTH_IN, plain_ticks
 from fedaffect.reports.svg import COLOURS, Drawing, canvas, to_svg
 
 _WAYS = (
@@ -45,6 +45,7 @@ def spending(record: RunRecord) -> Drawing | None:
             axes.axhline(asked, color=COLOURS["ink"], linestyle=dashes, linewidth=1, label="budget")
         if last["basic"] > 50 * max(last["tight"], 1e-9):
             axes.set_yscale("log")
+            plain_ticks(axes.yaxis)
         else:
             axes.set_ylim(bottom=0)
         axes.set_xlim(left=0)

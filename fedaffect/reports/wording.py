@@ -34,6 +34,9 @@ OVERLAP = (
 GLOSSARY = (
     ("Adjacency", "Which two data sets the guarantee compares; zero_out: what one unit adds is "
      "replaced by zeros; replace_one: by what any other unit might add."),
+    ("AUC", "Chance that an attacker scores a random member above a random non-member; guessing "
+     "gives 50 %."),
+    ("Audit", "Attacks on what a run released, each with what it could have found."),
     ("Balanced accuracy", "Mean of the accuracies on stress and on no stress; guessing gives "
      "50 %."),
     ("Block", "A named part of the model, such as the shared layers or one task's head."),
@@ -45,17 +48,22 @@ GLOSSARY = (
     ("δ (delta)", "The small probability mass for which the bound by ε need not hold."),
     ("ε (epsilon)", "A bound on how much one unit can change what is released; smaller is "
      "stronger."),
+    ("EER", "Equal error rate: refusing the right person as often as accepting a wrong one; "
+     "guessing gives 50 %, lower is more of a leak."),
     ("Fresh attacker", "A classifier trained after the run to name people from the model's "
      "embedding of their windows."),
     ("Horizon", "Which releases the guarantee counts together: one round, or the whole run."),
     ("Interval", "95 % bootstrap interval over people, not over windows; with few people it is "
      "wide."),
+    ("Lower bound on ε", "What an audit proves the true ε to be at least, at its confidence."),
     ("Macro F1", "Mean over both classes of the harmonic mean of precision and recall."),
     ("Noise multiplier", "Noise standard deviation divided by the sensitivity of the sum."),
     ("Observer", "Who looks: the server, the taking-part clients, or someone outside."),
     ("Own head", "The identity classifier that was trained inside the model; its accuracy is not "
      "a privacy metric."),
     ("Partition", "How windows were dealt out to clients."),
+    ("Top-1", "Share of test windows for which the attacker's first guess is the right person."),
+    ("TPR at FPR", "Members found, where so many non-members are called members by mistake."),
     ("Unit", "What the guarantee protects as a whole: a client with all its windows, or one "
      "training window, which is not a person."),
 )  # fmt: skip
@@ -169,8 +177,15 @@ def iid_sentence(record: RunRecord) -> str:
 def utility_rows(record: RunRecord) -> list[tuple[str, ...]]:
     """Return the rows of the utility table: metric, this run, no DP, IID reference, chance."""
     names = (
+        (
+            "AUC",
+            "Chance that an attacker scores a random member above a random non-member; guessing "
+            "gives 50 %.",
+        ),
+        ("Audit", "Attacks on what a run released, each with what it could have found."),
         ("Balanced accuracy", "stress_balanced_accuracy"),
         ("Accuracy", "stress_accuracy"),
+        ("Lower bound on ε", "What an audit proves the true ε to be at least, at its confidence."),
         ("Macro F1", "stress_macro_f1"),
     )
     return [

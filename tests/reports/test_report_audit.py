@@ -174,6 +174,11 @@ class TestBounds:
         assert drawing.rows[1][5] == "n/a"  # no estimate is made up from a bound
         assert drawing.rows[0][9:] == ("client", "zero_out", "external", "run")
 
+    def test_large_values_have_plain_numbers_at_their_ticks(self):
+        drawing = eps_audit(sample_audit(lower=250.0))
+        assert ">100</text>" in drawing.svg
+        assert "mathdefault" not in drawing.svg + membership_roc(sample_audit(), FORMAL).svg
+
     def test_a_lower_bound_is_rounded_down(self):
         assert eps_audit(sample_audit(lower=4.319999)).rows[0][1] == "4.31"
 

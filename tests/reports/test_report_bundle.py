@@ -107,7 +107,7 @@ class TestCard:
             "type": "balanced_accuracy", "name": "Stress, balanced accuracy", "value": 0.702,
         }  # fmt: skip
         assert result["metrics"][2]["value"] == 0.41
-        assert rest.lstrip().startswith("# calm\\-heron\\-7f3a")
+        assert rest.lstrip().startswith("# calm-heron-7f3a")
 
     def test_it_has_use_data_figures_privacy_attacks_and_limits(self):
         heads = [line for line in card().splitlines() if line.startswith("#")]

@@ -14,6 +14,7 @@ from scipy.stats import norm
 
 from fedaffect.reports.attack_card import Allowed, allowed_by, attack_card, card_rows, naming_cap
 from fedaffect.reports.break_even import break_even
+from fedaffect.reports.spending import spending
 
 VECTORS = json.loads((Path(__file__).parents[1] / "golden" / "dp_vectors.json").read_text())
 
@@ -105,3 +106,17 @@ class TestBreakEven:
     def test_no_curve_where_the_formula_does_not_hold(self):
         for changes in ({"mechanism": "laplace"}, {"unit": "window"}, {"mechanism": "none"}):
             assert break_even(sample(privacy={**FORMAL, **changes})) is None
+
+
+def test_logarithmic_axes_have_plain_numbers():
+    composition = [
+        {"release": r, "basic": 300.0 * r, "rdp": 4.0 * r, "tight": 3.0 * r} for r in (1, 2, 3)
+    ]
+    drawn = (
+        spending(sample(privacy={**FORMAL, "composition": composition})),
+        break_even(sample()),
+        attack_card(sample()),
+    )
+    for drawing in drawn:
+        assert "mathdefault" not in drawing.svg
+    assert ">100</text>" in drawn[0].svg
