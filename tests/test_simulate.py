@@ -263,7 +263,8 @@ class TestPython:
         assert not here & set(fedaffect.__all__)
 
     def test_public_names(self) -> None:
-        assert fedaffect.__all__ == ["RunConfig", "RunRecord", "__version__", "simulate"]
+        assert fedaffect.__all__ == sorted(fedaffect.__all__)
+        assert {"RunConfig", "RunRecord", "__version__", "audit", "simulate"} < {*fedaffect.__all__}
         for name in fedaffect.__all__:
             assert getattr(fedaffect, name) is not None
         with pytest.raises(AttributeError, match="no attribute 'simulat'"):
