@@ -114,6 +114,14 @@ class TestVerdicts:
         said = verdict(findings(planted("clients-20"), still), "hides identity")
         assert said.agrees == "not comparable"
 
+    def test_where_stress_is_not_learned_nothing_is_kept_or_lost(self) -> None:
+        cells = (planted("clients-20", stress=0.52), planted(HEAD, stress=0.52, own=0.1, fresh=0.1))
+        found = findings(*cells)
+        for words in ("hides identity", "re-identification"):
+            assert verdict(found, words).agrees == "not comparable"
+            assert "not learned without noise" in verdict(found, words).why
+        assert verdict(found, "Federated multitask").agrees == "partly"
+
     def test_were_the_attacker_to_fall_with_the_head_it_would_agree(self) -> None:
         found = findings(
             planted("clients-20"), planted(HEAD, own=0.1, fresh=0.2, claimed=claim(None, 49.9))

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from fedaffect.record import Estimate
-from fedaffect.reports.formats import epsilon
-from fedaffect.study_record import TrialRecord
+from fedaffect.record import Estimate, Figures
+from fedaffect.reports.formats import accuracy, epsilon
+from fedaffect.study_record import TrialRecord, Verdict
 
 Agrees = Literal["yes", "no", "partly", "not comparable"]
 CLOSE, DIFFERENT = 0.05, 0.03
@@ -32,6 +32,18 @@ def step(before: float | None, after: float | None) -> float:
     if before is None or after is None:
         return 0.0
     return after - before if abs(after - before) >= DIFFERENT else 0.0
+
+
+def where_stress_is_learned(clean: Figures | None, verdict: Verdict) -> Verdict:
+    """Return ``verdict``, or that it cannot be had where stress is not learned without noise."""
+    stress = clean.stress_balanced_accuracy if clean is not None else Estimate(value=None)
+    if stress.value is not None and stress.value - (stress.chance or 0.5) >= DIFFERENT:
+        return verdict
+    why = (
+        f"stress is not learned without noise either (balanced accuracy {accuracy(stress)}, "
+        f"chance 50 %), so nothing can be kept or lost; {verdict.why}"
+    )
+    return verdict.model_copy(update={"agrees": "not comparable", "why": why})
 
 
 def verdict_of(holds: Sequence[bool]) -> Agrees:

@@ -12,6 +12,7 @@ from fedaffect.reproduce.benouis2023.judging import (
     true_round,
     true_total,
     verdict_of,
+    where_stress_is_learned,
 )
 from fedaffect.reproduce.benouis2023.printed import (
     HEADLINE_IDENTITY,
@@ -36,7 +37,13 @@ def verdicts(results: Results) -> tuple[Verdict, ...]:
     makers: tuple[Callable[[Results], Verdict | None], ...] = (
         _shared, _more_noise, _task_layers, _all_layers, _headline, _laplace, _gaussian2, _budget,
     )  # fmt: skip
-    return tuple(made for make in makers if (made := make(results)) is not None)
+    made = {make: made for make in makers if (made := make(results)) is not None}
+    clean = results.figures(results.baseline)
+    about_stress = (_task_layers, _headline, _laplace)
+    return tuple(
+        where_stress_is_learned(clean, verdict) if make in about_stress else verdict
+        for make, verdict in made.items()
+    )
 
 
 def _shared(results: Results) -> Verdict | None:

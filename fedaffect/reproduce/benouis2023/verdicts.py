@@ -6,7 +6,13 @@ from collections.abc import Callable
 
 from fedaffect.reproduce.benouis2023 import noise_verdicts
 from fedaffect.reproduce.benouis2023.cells import CLIENTS
-from fedaffect.reproduce.benouis2023.judging import DIFFERENT, near, step, verdict_of
+from fedaffect.reproduce.benouis2023.judging import (
+    DIFFERENT,
+    near,
+    step,
+    verdict_of,
+    where_stress_is_learned,
+)
 from fedaffect.reproduce.benouis2023.printed import (
     CENTRAL,
     FEDERATED_IDENTITY,
@@ -67,7 +73,7 @@ def _multitask(results: Results) -> Verdict | None:
         return None
     change = step(value(alone, STRESS), value(both, STRESS))
     fresh = step(value(alone, FRESH), value(both, FRESH))
-    return Verdict(
+    verdict = Verdict(
         claim="Learning identity beside stress improves stress recognition",
         source="I, last paragraph; IV.C, last paragraph",
         paper=NOT_PRINTED,
@@ -77,6 +83,7 @@ def _multitask(results: Results) -> Verdict | None:
         + ("makes people easier to find" if fresh > 0 else "leaves people as easy to find")
         + " from the shared features",
     )
+    return where_stress_is_learned(alone, verdict)
 
 
 def _clients(results: Results) -> Verdict | None:
