@@ -113,7 +113,7 @@ def _tradeoff(trials: Sequence[TrialRecord]) -> Drawing | None:
     points = [
         Point(
             name=t.what,
-            utility=t.figures.stress_accuracy,
+            utility=t.figures.stress_balanced_accuracy,
             leak=t.figures.identity_strongest,
             family=t.family,
             filled=t.status == "FORMAL",
@@ -124,7 +124,7 @@ def _tradeoff(trials: Sequence[TrialRecord]) -> Drawing | None:
     measured = [p for p in points if p.pair is not None]
     if not measured:
         return None
-    return tradeoff_front(measured, name="tradeoff", utility="stress: accuracy")
+    return tradeoff_front(measured)
 
 
 def _counts(record: StudyRecord) -> str:

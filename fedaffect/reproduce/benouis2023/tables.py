@@ -81,7 +81,7 @@ def _with_baselines(results: Results) -> list[TrialRecord]:
 def _claim_row(trial: TrialRecord) -> tuple[str, ...]:
     claimed = trial.claimed
     if claimed is None:
-        return (trial.what, "none", "none", "none", "none", *_shares(trial))
+        return (trial.what, *["no noise"] * 4, *_shares(trial))
     eps = claimed.eps_per_round
     return (
         trial.what.replace(f" claimed eps {eps:g} a round," if eps else "", ""),
