@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from fedaffect import references
 from fedaffect.auditing.memory import RememberedLayers
 from fedaffect.build import Experiment
 from fedaffect.clients.local import ClientData, Trainer
-from fedaffect.clients.site import Site, client_side, host
+from fedaffect.clients.site import ClientSide, Site, client_side, host
 from fedaffect.outline import outline
 from fedaffect.server.sampling import Sampler
 from fedaffect.server.training import Training
@@ -66,7 +67,7 @@ class InProcessTrainer:
             features: Features (m, F) instead of those of the windows.
         """
         torch.set_num_threads(1)  # as at a client
-        side = client_side(self.experiment)
+        side = self._side
         trainer = Trainer(
             side.factory.build(),
             side.strategy,
@@ -79,6 +80,10 @@ class InProcessTrainer:
             data = replace(data, features=features)
         update, _ = trainer.train(start, data, 0, 1)
         return update.double().numpy()
+
+    @cached_property
+    def _side(self) -> ClientSide:
+        return client_side(self.experiment)
 
     def _train(self, train: np.ndarray, seed: int) -> np.ndarray:
         plain = without_dp(self.experiment)
