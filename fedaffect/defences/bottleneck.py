@@ -50,5 +50,10 @@ class Bottleneck(NoDefence):
     stochastic: ClassVar[bool] = True
 
     def outputs(self, h: Tensor, heads: Heads, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return task name to (B, K) from noisy ``h``, and the price of every window, (B, 1)."""
-        return heads(h + batch[NOISE]) | {PENALTY: self.strength * divergence(h)}
+        """Return task name to (B, K) from noisy ``h``, and the price of every window, (B, 1).
+
+        Without draws in the batch the heads read the mean: training always has them, an attacker
+        who replays it has not.
+        """
+        z = h + batch[NOISE] if NOISE in batch else h
+        return heads(z) | {PENALTY: self.strength * divergence(h)}
