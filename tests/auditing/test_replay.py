@@ -138,6 +138,7 @@ def test_a_site_with_another_key_cannot_replay(
     assert copy.read_bytes() == ledger.read_bytes()
 
 
+@pytest.mark.slow
 def test_local_steps_of_other_code_are_not_repeated(
     run_of: RunOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:

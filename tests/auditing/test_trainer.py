@@ -28,15 +28,14 @@ def test_of_a_private_run_it_is_the_reference_without_dp(run_of: RunOf) -> None:
 
 def test_models_depend_on_windows_and_seed_alone(run_of: RunOf) -> None:
     e = run_of("none").finished().experiment
-    everyone = np.ones(len(e.table), dtype=bool)
-    few = everyone & (np.arange(len(everyone)) % 9 == 0)
+    few = np.arange(len(e.table)) % 9 == 0
     one, other = InProcessTrainer(e), InProcessTrainer(e)
     first = one.model(few, 1)
     assert np.array_equal(first, other.model(few, 1))
     first += 1  # the caller's copy
     assert np.array_equal(one.model(few, 1), other.model(few, 1))
     assert not np.array_equal(one.model(few, 1), one.model(few, 2))
-    assert not np.array_equal(one.model(few, 1), one.model(everyone & ~few, 1))
+    assert not np.array_equal(one.model(few, 1), one.model(np.roll(few, 1), 1))
 
 
 def test_windows_that_nobody_holds_go_to_clients_of_their_own(run_of: RunOf) -> None:
