@@ -69,6 +69,9 @@ OTHER: dict[str, Any] = {
     "federation.momentum": 0.7,
     "federation.optimizer": "adam",
     "federation.max_grad_norm": 7.0,
+    "model.tasks": ("identity", "stress"),
+    "defence.name": "gradient-reversal",
+    "defence.strength": 0.7,
     "run.seed": 7,
     "run.dtype": "float64",
 }
