@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-HELP = """Write report.html, MODEL_CARD.md and figures/*.csv again from a finished run.
+HELP = """Write page, model card and figures of a finished run again.
 
 RUN is the folder of a run, or its id below runs/. An audit of the run is part of it.
 """
