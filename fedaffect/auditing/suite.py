@@ -98,13 +98,17 @@ def audit(
 
 
 def _attacked(evidence: Evidence, chosen: Selection, heard: Listener) -> tuple[AttackResult, ...]:
+    """Run the attacks on one thread: sums then have one order, whatever the machine."""
+    from threadpoolctl import threadpool_limits
+
     results = []
-    for number, name in enumerate(chosen.names, 1):
-        heard.stage(f"{name} ({number} of {len(chosen.names)})")
-        attack: Attack = registry.resolve("audit", name)()
-        clock = time.perf_counter()
-        result = attack.run(evidence)
-        results.append(result.model_copy(update={"seconds": time.perf_counter() - clock}))
+    with threadpool_limits(limits=1):
+        for number, name in enumerate(chosen.names, 1):
+            heard.stage(f"{name} ({number} of {len(chosen.names)})")
+            attack: Attack = registry.resolve("audit", name)()
+            clock = time.perf_counter()
+            result = attack.run(evidence)
+            results.append(result.model_copy(update={"seconds": time.perf_counter() - clock}))
     return tuple(results)
 
 
