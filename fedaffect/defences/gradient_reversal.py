@@ -54,7 +54,7 @@ class GradientReversal(NoDefence):
         strength: lambda, the weight of the reversed gradient beside that of the stress task.
     """
 
-    strength: float = 5.0
+    strength: float = 1.0
 
     about: ClassVar[str] = (
         "the shared features are trained against an identity head that stays on its client"
