@@ -66,7 +66,9 @@ class TestLedger:
 
 
 class TestBudget:
-    def test_stops_before_the_first_round_that_is_not_paid_for(self, tmp_path: Path) -> None:
+    def test_stops_before_the_first_round_that_is_not_paid_for(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         site = Site(tmp_path)
         words = (*CENTRAL, "-o", "dp.z=2", "--rounds", "100")
         assert site.begin(words) == 4
@@ -80,6 +82,7 @@ class TestBudget:
         assert (statement["status"], statement["releases_done"]) == ("FORMAL", 5)
         assert 4.9 < statement["eps"] <= 5
         assert (site.folder / "report.html").exists()
+        monkeypatch.setenv("FEDAFFECT_HOME", str(site.home))
         assert call("verify", site.folder).code == 0
         assert site.resume() == 0
         assert "nothing to do" in site.said

@@ -58,7 +58,8 @@ class LinearProbe:
         enrol, test = _standardise(enrol, test)
         model = LogisticRegression(C=self.inverse_penalty, max_iter=self.max_iter)
         fitted = _fitted(model, enrol, enrol_subject)
-        answer: np.ndarray = fitted.predict_log_proba(test)
+        # the smallest float stands in for a probability of 0, whose logarithm is not finite
+        answer: np.ndarray = np.log(np.maximum(fitted.predict_proba(test), np.finfo(float).tiny))
         return answer
 
 
