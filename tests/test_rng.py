@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from fedaffect.rng import generator, stream_key, torch_seed
 
-NAME = st.one_of(st.integers(-(2**40), 2**40), st.text(st.characters(codec="utf-8", exclude_characters="\x1f")))
+NAME = st.one_of(
+    st.integers(-(2**40), 2**40), st.text(st.characters(codec="utf-8", exclude_characters="\x1f"))
+)
 
 
 def test_key_is_the_digest_of_seed_and_typed_names() -> None:
