@@ -16,6 +16,7 @@ from fedaffect.auditing.finished import checked_record, finished_run
 from fedaffect.auditing.gates import asked_gate, bound_gates, bound_warnings
 from fedaffect.auditing.selection import Selection, selection
 from fedaffect.build import Experiment
+from fedaffect.one_thread import one_thread
 from fedaffect.privacy.attacks.evidence import Attack, Evidence
 from fedaffect.progress import Listener
 from fedaffect.reports.json_file import AUDIT_NAME, write_report
@@ -99,10 +100,8 @@ def audit(
 
 def _attacked(evidence: Evidence, chosen: Selection, heard: Listener) -> tuple[AttackResult, ...]:
     """Run the attacks on one thread: sums then have one order, whatever the machine."""
-    from threadpoolctl import threadpool_limits
-
     results = []
-    with threadpool_limits(limits=1):
+    with one_thread():
         for number, name in enumerate(chosen.names, 1):
             heard.stage(f"{name} ({number} of {len(chosen.names)})")
             attack: Attack = registry.resolve("audit", name)()

@@ -8,6 +8,7 @@ from contextlib import closing
 from typing import Any, TypeVar
 
 from fedaffect.errors import FedaffectError
+from fedaffect.one_thread import one_thread
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -42,17 +43,8 @@ def carry_out(
 
 def alone(work: Callable[[Task], Result], task: Task) -> Result:
     """Return ``work(task)``, computed by one thread: sums do not depend on the number of CPUs."""
-    import sklearn.neighbors  # noqa: F401 - loads the libraries whose threads are limited
-    import torch
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            return work(task)
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread():
+        return work(task)
 
 
 def _by_ray(
