@@ -3,10 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from evidence import evidence, people
+from scipy import stats
 
 from fedaffect.privacy.attacks.attribute import PREVALENCE
 from fedaffect.privacy.attacks.channels import ALL, channels_of
 from fedaffect.privacy.attacks.property import CONDITION, PropertyInference
+from fedaffect.privacy.attacks.shadow import shadows_of
+from fedaffect.privacy.attacks.shadow_questions import Question, judged
 from fedaffect.registry import resolve
 
 NAMES = tuple(f"wrist.{c}/f{i}" for c in ("bvp", "eda") for i in range(6))
@@ -70,3 +73,30 @@ def test_channels_by_name():
         "wrist.eda": [6, 7, 8, 9, 10, 11],
     }
     assert list(channels_of(replace(w, feature_names=()))) == [ALL]
+
+
+@pytest.mark.slow
+def test_power_on_planted_properties():
+    asked = replace(resolve("audit", "property")(), shadows=48, rounds=1)
+    found = []
+    for seed in range(12):
+        finding = asked.run(
+            evidence(windows(seed), seed=seed, rounds=1, upload_rounds=(1,))
+        ).finding
+        found.append(finding.startswith("Uploads tell"))
+    assert sum(found) >= 11
+
+
+@pytest.mark.slow
+def test_no_property_is_found_where_nothing_was_planted():
+    # who counts as changed is drawn anew: nothing was changed, and nothing depends on it
+    e, alarms = evidence(windows(), rounds=1, upload_rounds=(1,)), 0
+    shadows = shadows_of(e, 24, 1)
+    blank = PropertyInference(shadows=24, rounds=1).run(replace(e, uploads=(), no_uploads="x"))
+    seen = shadows.planted(lambda rows: (rows, None), *(np.zeros(n, bool) for n in (24, 12)))
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        changed = (rng.permutation(n) % 2 for n in (24, 12))
+        result = judged(blank, [Question("changed", seen, *changed)], shadows, ())
+        alarms += result.finding.startswith("Uploads tell")
+    assert alarms <= stats.binom.ppf(0.999, 200, 0.05)
