@@ -10,8 +10,8 @@ Departures from the paper:
     - The adversary stays on its client: a head that was trained to identify is the last thing to
       hand out. ``-o 'dp.blocks."task:identity"=clear'`` (or ``noise``) uploads it.
 
-With one person per client an adversary that stays there sees one name only: it learns a constant
-and its gradient fades. Where a client holds several people it has something to tell apart.
+With one person per client an adversary that stays there sees one name only: it can learn no more
+than a constant. Where a client holds several people it has something to tell apart.
 """
 
 from __future__ import annotations
