@@ -98,7 +98,7 @@ MUTANTS = (
     Mutant(
         "denominator from the real count",
         "server/rounds.py",
-        "mean = total / self.clients_per_round",
+        "mean = total / (self.clients_per_round + canaries)",
         "mean = total / max(1, len(updates.client_ids))",
         "server/test_rounds.py",
     ),
