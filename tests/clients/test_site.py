@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fedaffect.clients.exchange import TrainReply, TrainRequest
 from tiny import tiny
 
 from fedaffect.build import Experiment, build
 from fedaffect.clients.account import AccountPlan
+from fedaffect.clients.exchange import TrainReply, TrainRequest
 from fedaffect.clients.site import Site, client_side
 from fedaffect.home import state_home
 from fedaffect.privacy.ledger import Ledger
