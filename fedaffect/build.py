@@ -129,7 +129,7 @@ def _with_local_steps(plan: Outline, release: ReleasePlan, folds: list[Fold]) ->
     local = LocalSteps(
         spans=spans([n for fold in sizes for n in fold], len(folds)),
         batch_size=batch_size,
-        local_epochs=f.local_epochs,
+        local_epochs=plan.config.local_epochs,
         windows_per_second=math.ceil(1 / (1 - plan.config.data.overlap)),
     )
     return replace(release, local=local, n_units=max(sum(s) for s in sizes))
@@ -171,7 +171,7 @@ def _fold(plan: Outline, table: WindowTable, number: int, masks: splits.Fold) ->
     data = plan.config.data
     features, described = normalise(
         table.features,
-        choice=data.normalise,
+        choice=str(data.normalise),
         train=masks.train,
         subject=table.subject,
         feature_names=table.feature_names,

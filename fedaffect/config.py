@@ -5,6 +5,7 @@ Precedence, low to high: defaults < TOML file < ``FEDAFFECT_*`` < ``-o a.b=c`` <
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,6 +14,7 @@ from pydantic import AfterValidator, Field, field_validator
 from fedaffect import registry, require
 from fedaffect.config_dp import DPConfig
 from fedaffect.config_section import Section, flag
+from fedaffect.errors import UsageError
 
 SCHEMA_VERSION = 1
 
@@ -23,11 +25,20 @@ def _without_nul(path: Path) -> Path:
     return path
 
 
+def words(value: object) -> object:
+    """Read ``stress,identity`` as the list of its words."""
+    return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
+
+
 CleanPath = Annotated[Path, AfterValidator(_without_nul)]
 
 
 class DataConfig(Section):
-    """Which recordings, how they are cut, split and dealt out to clients."""
+    """Which recordings, how they are cut, split and dealt out to clients.
+
+    ``people`` are ids, or ``all``, or every second one: ``even``, ``odd``. ``normalise`` defaults
+    to what suits the release (``fedaffect.release_choice``).
+    """
 
     name: str = "synthetic"
     root: CleanPath | None = None
@@ -36,11 +47,17 @@ class DataConfig(Section):
     eval: Literal["auto", "unseen", "loso", "blocks", "random"] = "auto"
     overlap: float = 0.5
     gap_s: float = 60.0
-    normalise: Literal["public", "global", "subject", "none"] = "public"
+    people: tuple[str, ...] = ("all",)
+    normalise: Literal["public", "global", "subject", "none"] | None = None
     partition: str = "subject"
     partition_by: Literal["subject", "stress"] = "subject"
     alpha: float = 0.3
     shards_per_client: int = 2
+
+    @field_validator("people", mode="before")
+    @classmethod
+    def _people_list(cls, value: object) -> object:
+        return words(value)
 
     @field_validator("name")
     @classmethod
@@ -115,36 +132,53 @@ class SyntheticConfig(Section):
 
 
 class ModelConfig(Section):
-    """Which network is trained, and for which tasks: the first is the primary one."""
+    """Which network is trained, from what, for which tasks: the first is the primary one.
 
-    name: str = "stress_identity_cnn"
-    tasks: tuple[str, ...] = ("stress", "identity")
+    What is ``None`` follows from the others (``fedaffect.release_choice``).
+    """
+
+    name: str | None = None
+    tasks: tuple[str, ...] | None = None
+    backbone: str | None = None
+    backbone_sha256: str | None = None
+    release: Literal["full", "head", "adapter"] | int | None = None
 
     @field_validator("name")
     @classmethod
-    def _known_model(cls, value: str) -> str:
-        return registry.check_name("model", value)
+    def _known_model(cls, value: str | None) -> str | None:
+        return None if value is None else registry.check_name("model", value)
+
+    @field_validator("release", mode="before")
+    @classmethod
+    def _release_plan(cls, value: object) -> object:
+        if value in (None, "full", "head", "adapter"):
+            return value
+        try:
+            return require.integer("--release", value, at_least=1)
+        except UsageError as error:
+            do = "allowed: full, head, adapter, or a number such as 9"
+            raise UsageError(error.code, error.message, do=do) from None
 
     @field_validator("tasks", mode="before")
     @classmethod
     def _task_list(cls, value: object) -> object:
-        """Read ``stress,identity`` as the list of its words."""
-        return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
+        return words(value)
 
 
 class FederationConfig(Section):
     """Clients, rounds and the training that each client does.
 
-    ``batch_size`` and ``lr`` default to what suits the unit of privacy (``RunConfig.batch_size``).
+    What is ``None`` defaults to what suits the unit of privacy and what is released
+    (``RunConfig.rounds`` and on).
     """
 
     clients: int | None = None
-    rounds: int = 40
+    rounds: int | None = None
     fraction: float = 1.0
     sampler: Literal["fixed", "bernoulli"] = "fixed"
     strategy: str = "fedavg"
     mu: float = 0.01
-    local_epochs: int = 1
+    local_epochs: int | None = None
     batch_size: int | None = None
     lr: float | None = None
     momentum: float = 0.9
@@ -158,8 +192,8 @@ class FederationConfig(Section):
 
     @field_validator("rounds", "local_epochs", mode="before")
     @classmethod
-    def _counts(cls, value: object, info: Any) -> int:
-        return require.integer(flag(info.field_name), value, at_least=1)
+    def _counts(cls, value: object, info: Any) -> int | None:
+        return None if value is None else require.integer(flag(info.field_name), value, at_least=1)
 
     @field_validator("batch_size", mode="before")
     @classmethod
@@ -264,6 +298,19 @@ class RunSection(Section):
         return registry.check_name("engine", value)
 
 
+@dataclass(frozen=True)
+class FewNumbers:
+    """How few released numbers are trained, chosen on public people (``fedaffect dp tune``)."""
+
+    rounds: int = 3
+    local_epochs: int = 30
+    batch_size: int = 4096
+    lr: float = 0.5
+
+
+FEW = FewNumbers()
+
+
 class RunConfig(Section):
     """A whole run. Frozen; change by ``config.replace({"dp.eps": 1})``."""
 
@@ -278,14 +325,32 @@ class RunConfig(Section):
     run: RunSection = Field(default_factory=RunSection)
 
     @property
+    def releases_few(self) -> bool:
+        """Whether only a part of the network is trained on private people."""
+        release, backbone = self.model.release, self.model.backbone
+        return (release or ("full" if backbone in (None, "none") else "head")) != "full"
+
+    @property
+    def rounds(self) -> int:
+        """Rounds: as given, else 40, or few where few numbers are released."""
+        return self.federation.rounds or (FEW.rounds if self.releases_few else 40)
+
+    @property
+    def local_epochs(self) -> int:
+        """Passes over a client's data: as given, else 1, or many where few are released."""
+        return self.federation.local_epochs or (FEW.local_epochs if self.releases_few else 1)
+
+    @property
     def batch_size(self) -> int:
-        """Windows in a local step: as given, else 16, or 64 in noised steps."""
-        return self.federation.batch_size or (64 if self.dp.unit == "window" else 16)
+        """Windows in a step: as given, else 16; 64 in noised steps; all where few are released."""
+        steps = 64 if self.dp.unit == "window" else FEW.batch_size if self.releases_few else 16
+        return self.federation.batch_size or steps
 
     @property
     def lr(self) -> float:
         """Learning rate: as given, else 0.1, or 0.5 in noised steps, which are mostly noise."""
-        return self.federation.lr or (0.5 if self.dp.unit == "window" else 0.1)
+        few = FEW.lr if self.releases_few else 0.1
+        return self.federation.lr or (0.5 if self.dp.unit == "window" else few)
 
     def replace(self, changes: dict[str, Any]) -> RunConfig:
         """Return a copy with dotted keys changed, validated again."""

@@ -24,6 +24,7 @@ NOT_SETTINGS = {"HOME", "FAILPOINT"}  # the state folder; where a test kills the
 FLAGS: dict[str, str] = {
     "data": "data.name",
     "data_root": "data.root",
+    "people": "data.people",
     "modality": "data.modality",
     "allow_missing": "data.allow_missing",
     "partition": "data.partition",
@@ -32,6 +33,8 @@ FLAGS: dict[str, str] = {
     "normalise": "data.normalise",
     "model": "model.name",
     "tasks": "model.tasks",
+    "backbone": "model.backbone",
+    "release": "model.release",
     "clients": "federation.clients",
     "rounds": "federation.rounds",
     "fraction": "federation.fraction",

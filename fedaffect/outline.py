@@ -6,14 +6,17 @@ The only place besides ``fedaffect.build`` that asks the registries.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from fedaffect import registry
 from fedaffect.config import RunConfig
+from fedaffect.data.chosen_people import ChosenPeople
 from fedaffect.data.schema import Dataset, channels_of
 from fedaffect.defences.base import Defence
 from fedaffect.defences.choice import with_defence
+from fedaffect.defences.none import UNDEFENDED
 from fedaffect.errors import UsageError
 from fedaffect.models.factory import ModelFactory
 from fedaffect.params import Layout
@@ -21,6 +24,13 @@ from fedaffect.privacy.base import Mechanism, ReleasePlan
 from fedaffect.privacy.canaries import refuse_canaries
 from fedaffect.privacy.choice import mechanism_of
 from fedaffect.privacy.spec import AdaptiveClip, BlockPolicy, ClipSpec, PrivacySpec
+from fedaffect.release_choice import (
+    Start,
+    policies,
+    refuse_other_shapes,
+    refuse_public_people,
+    with_release,
+)
 from fedaffect.strategies.base import Strategy
 
 DEFAULT_CLIENTS = 20
@@ -38,6 +48,7 @@ class Outline:
         subjects: Ids of all labelled people.
         unseen: Number of people who are held out wholly.
         folds: Number of models that the evaluation trains.
+        start: The public backbone, where there is one.
         factory: Builds the network.
         strategy: The federated algorithm.
         plan: What the accountant needs.
@@ -49,6 +60,7 @@ class Outline:
     subjects: tuple[str, ...]
     unseen: int
     folds: int
+    start: Start
     factory: ModelFactory
     strategy: Strategy
     plan: ReleasePlan
@@ -63,10 +75,11 @@ def outline(config: RunConfig) -> Outline:
             that does not go with the tasks; and others.
         DataError: the data root is missing or incomplete.
     """
-    config = _with_clients_and_people(config)
+    start, config = with_release(_with_clients_and_people(config))
     defence, config = with_defence(config)
     dataset = _dataset(config)
     subjects = dataset.subjects(config.data.root)
+    refuse_public_people(start, config.data.name, subjects)
     config = _with_client_default(config, len(subjects))
     clients = clients_of(config)
     unseen = _unseen(config, len(subjects))
@@ -80,18 +93,11 @@ def outline(config: RunConfig) -> Outline:
             do=f"--clients {seen}, or --partition dirichlet",
         )
     folds = {"loso": len(subjects), "random": RANDOM_FOLDS}.get(config.data.eval, 1)
-    factory = ModelFactory(
-        registry.resolve("model", config.model.name),
-        {
-            "n_features": FEATURES_PER_CHANNEL * len(channels_of(config.data.modality)),
-            "n_identities": seen,
-            "tasks": config.model.tasks,
-        },
-        config.run.dtype,
-        defence,
-    )
+    factory = network_of(config, start, seen, defence)
+    refuse_other_shapes(factory, str(config.model.backbone))
     plan = _release_plan(config, folds)
-    spec = privacy_spec(config, defence)
+    withheld = policies(config.model.release or "full", factory.build())
+    spec = privacy_spec(config, defence, withheld)
     mechanism = mechanism_of(spec, registry.resolve("dp", spec.mechanism))
     calibrated = mechanism.calibrate(plan, factory.layout)
     _refuse_kept_tested_layers(factory.layout, calibrated)
@@ -106,10 +112,39 @@ def outline(config: RunConfig) -> Outline:
         subjects=subjects,
         unseen=unseen,
         folds=folds,
+        start=start,
         factory=factory,
         strategy=component("strategy", config.federation.strategy, {"mu": config.federation.mu}),
         plan=plan,
         mechanism=calibrated,
+    )
+
+
+def network_of(
+    config: RunConfig, start: Start, identities: int, defence: Defence = UNDEFENDED
+) -> ModelFactory:
+    """Return what builds the network of a run.
+
+    Args:
+        config: The configuration, its release resolved.
+        start: What the run starts from.
+        identities: People that the identity head tells apart.
+        defence: What training does against recognising people.
+    """
+    options = {
+        "n_features": FEATURES_PER_CHANNEL * len(channels_of(config.data.modality)),
+        "n_identities": identities,
+        "tasks": config.model.tasks,
+        **start.options,
+    }
+    release = config.model.release
+    return ModelFactory(
+        registry.resolve("model", str(config.model.name)),
+        options,
+        config.run.dtype,
+        defence,
+        start.weights,
+        release if isinstance(release, int) else None,
     )
 
 
@@ -137,12 +172,17 @@ def component(kind: str, name: str, options: dict[str, Any]) -> Any:
     return cls(**{k: v for k, v in options.items() if k in known})
 
 
-def privacy_spec(config: RunConfig, defence: Defence | None = None) -> PrivacySpec:
+def privacy_spec(
+    config: RunConfig,
+    defence: Defence | None = None,
+    withheld: Mapping[str, BlockPolicy] | None = None,
+) -> PrivacySpec:
     """Return what the ``[dp]`` table asks for, with every ``auto`` resolved.
 
     Args:
         config: The configuration.
         defence: Keeps heads on the clients where ``dp.blocks`` does not say otherwise.
+        withheld: What the release plan does not release.
     """
     dp = config.dp
     kept: dict[str, BlockPolicy] = {
@@ -166,7 +206,7 @@ def privacy_spec(config: RunConfig, defence: Defence | None = None) -> PrivacySp
         z=dp.z,
         sigma=dp.sigma,
         noise_layers=dp.noise_layers,
-        policies={**kept, **dp.blocks},
+        policies={**(withheld or {}), **kept, **dp.blocks},
         clip=clip,
         allocation=dp.noise_allocation,
         ratios=dp.noise_ratios,
@@ -190,6 +230,8 @@ def _dataset(config: RunConfig) -> Dataset:
             "E227", f"--modality {data.modality} is not offered by {data.name}", do="allowed: wrist"
         )
     dataset: Dataset = component("data", data.name, options)
+    if data.people != ("all",):
+        dataset = ChosenPeople(dataset, data.people)
     if dataset.info.needs_root and data.root is None:
         raise UsageError(
             "E215",
@@ -257,6 +299,7 @@ def _eval(config: RunConfig, unseen: int) -> str:
 
 def _release_plan(config: RunConfig, folds: int) -> ReleasePlan:
     f, clients = config.federation, clients_of(config)
+    rounds = config.rounds
     if f.fraction >= 1:
         sampler, expected = "full", float(clients)
     elif f.sampler == "bernoulli":
@@ -280,7 +323,7 @@ def _release_plan(config: RunConfig, folds: int) -> ReleasePlan:
     one_each = config.data.partition == "subject"
     cap = config.dp.participation_cap
     return ReleasePlan(
-        releases=f.rounds * folds,
+        releases=rounds * folds,
         clients_per_round=expected,
         sampling_rate=1.0 if sampler == "full" else expected / clients,
         sampler=sampler,  # type: ignore[arg-type]

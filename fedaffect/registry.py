@@ -26,6 +26,7 @@ PARTITIONS = {
     "subject": "fedaffect.data.partition.subject:Subject",
 }
 MODELS = {
+    "compact_encoder": "fedaffect.models.compact_encoder:CompactEncoder",
     "stress_identity_cnn": "fedaffect.models.stress_identity_cnn:StressIdentityCNN",
 }
 STRATEGIES = {

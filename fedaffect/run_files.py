@@ -60,7 +60,7 @@ def write_trained(
         experiment.factory.layout,
         {
             "run_id": run_id,
-            "model": experiment.config.model.name,
+            "model": str(experiment.config.model.name),
             **statement_metadata(statement),
         },
     )

@@ -259,7 +259,7 @@ class _Run:
 
     def _train(self, training: Training, name: str, account: AccountPlan | None = None) -> Training:
         experiment = training.experiment
-        rounds = experiment.config.federation.rounds * len(experiment.folds)
+        rounds = experiment.config.rounds * len(experiment.folds)
         self.heard.training(name, rounds - len(training.rounds))
         self.grid.place(client_side(experiment, f"{self.run_id}-{name}", account))
         post(self.run_id, training)

@@ -89,7 +89,8 @@ def promised(planned: Outline, other_runs: Spending | None = None) -> PrivacySta
     facts = RunFacts(
         releases_done=planned.plan.releases if private else 0,
         key_kind="unsafe-test" if test_noise else "secret" if private else "none",
-        normalisation=planned.config.data.normalise,
+        normalisation=str(planned.config.data.normalise),
+        public_data=planned.start.public_data,
         planned=True,
         fewest_replies=_quorum(planned.plan),
         other_runs=other_runs,
@@ -147,7 +148,8 @@ def statement_of(
     facts = RunFacts(
         releases_done=releases_done,
         key_kind=training.key.kind if training.key is not None else "none",
-        normalisation=e.config.data.normalise,
+        normalisation=str(e.config.data.normalise),
+        public_data=e.outline.start.public_data,
         data_notes=(e.normalisation,),
         ledger_head=ledger.head if ledger is not None else None,
         participations=ledger.participations(run) if ledger is not None else None,
@@ -192,7 +194,7 @@ def record_of(
         ),
         data=_data(experiment),
         model=ModelSummary(
-            name=config.model.name,
+            name=str(config.model.name),
             parameters=experiment.factory.layout.size,
             blocks=experiment.factory.layout.block_sizes,
             tasks=tuple(asdict(task) for task in experiment.factory.build().tasks),
@@ -292,7 +294,7 @@ def _warnings(
         lines.append(f"W125 this run carries {count} canary clients: its utility is not a headline")
     if experiment.split.leaks_overlap:
         lines.append(f"W121 {OVERLAP}")
-    if config.data.partition == "subject" and "identity" in config.model.tasks:
+    if config.data.partition == "subject" and "identity" in (config.model.tasks or ()):
         lines.append(f"W122 {SUBJECT_PARTITION}")
     if reference and not experiment.table.synthetic:
         lines.append(f"W123 {REFERENCE_IS_NOT_PRIVATE}")

@@ -51,7 +51,9 @@ def plan(
     ] = None,
     unit: Annotated[str | None, typer.Option(help="client | window [default: client]")] = None,
     clip: Annotated[str | None, typer.Option(help="Largest norm [default: 1.0]")] = None,
-    rounds: Annotated[str | None, typer.Option(help="[default: 40]")] = None,
+    rounds: Annotated[
+        str | None, typer.Option(help="[default: 40; 3 where --release is not full]")
+    ] = None,
     clients: Annotated[str | None, typer.Option(help="[default: 20]")] = None,
     fraction: Annotated[
         str | None, typer.Option(help="Share of clients in a round [default: 1.0]")
@@ -71,6 +73,12 @@ def plan(
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="Network [default: stress_identity_cnn]")
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="Public weights: none | synthetic | stress-predict | FILE")
+    ] = None,
+    release: Annotated[
+        str | None, typer.Option(help="full | head | adapter | N numbers [default: full]")
     ] = None,
     people: Annotated[
         str | None, typer.Option(help="People its identity head knows [default: clients]")
@@ -107,9 +115,14 @@ def plan(
         "batch_size": batch_size,
         "local_epochs": local_epochs,
         "model": model,
+        "backbone": backbone,
+        "release": release,
     }
     multiplier = None if noise is None else require.number("--noise", noise, above=0)
     config, _ = resolve(flags, [] if multiplier is None else [f"dp.z={multiplier!r}"])
+    from fedaffect.release_choice import with_release
+
+    config = with_release(config)[1]
     asked = _setting(config, windows, people)
     from fedaffect.privacy.planning import plan_noise
 
@@ -167,19 +180,19 @@ def _setting(config: RunConfig, windows: str | None, people: str | None) -> Sett
     noise, method = COUNTED[dp.mechanism]
     poisson = f.sampler == "bernoulli" and f.fraction < 1
     spec = PrivacySpec(dp.mechanism, dp.eps, dp.delta, z=dp.z, unit=dp.unit)
-    release = ReleasePlan(f.rounds, clients, 1.0, "full", units, 1, 1)
+    release = ReleasePlan(config.rounds, clients, 1.0, "full", units, 1, 1)
     return Setting(
         noise=noise,
         method=method,
         where="client" if dp.unit == "window" or dp.where == "client" else "server",
         unit=dp.unit,
         delta=budget_of(spec, release).delta,
-        rounds=f.rounds,
+        rounds=config.rounds,
         clients=clients,
         fraction=f.fraction,
         poisson=poisson,
         clip=dp.clip,
-        blocks=_blocks(config.model.name, config.model.tasks, identities),
+        blocks=_blocks(config, identities),
         **local,
     )
 
@@ -217,27 +230,40 @@ def _local_steps(config: RunConfig, windows: str | None) -> dict[str, Any]:
     return {
         "windows": n,
         "local_rate": sampling_rate(n, batch_size),
-        "local_steps": local_steps(n, batch_size, f.local_epochs),
+        "local_steps": local_steps(n, batch_size, config.local_epochs),
         "batch_size": batch_size,
     }
 
 
-def _blocks(model: str, tasks: tuple[str, ...], identities: int) -> dict[str, int]:
-    """Return the sizes of the model's blocks, without loading a network where they are known."""
+def _blocks(config: RunConfig, identities: int) -> dict[str, int]:
+    """Return the sizes of the released blocks, without loading a network where they are known."""
     from fedaffect.privacy.block_sizes import cached_block_sizes
 
+    model = config.model
+    tasks = model.tasks or ()
+
     def make() -> dict[str, int]:
-        from fedaffect import registry
-        from fedaffect.data.schema import channels_of
-        from fedaffect.models.factory import ModelFactory
-        from fedaffect.outline import FEATURES_PER_CHANNEL
+        from fedaffect.outline import network_of
+        from fedaffect.privacy.blocks import block_plan
+        from fedaffect.privacy.spec import PrivacySpec
+        from fedaffect.release_choice import policies, with_release
 
-        features = FEATURES_PER_CHANNEL * len(channels_of("wrist"))
-        options = {"n_features": features, "n_identities": identities, "tasks": tasks}
-        return ModelFactory(registry.resolve("model", model), options, "float32").layout.block_sizes
+        start, _ = with_release(config)
+        factory = network_of(config, start, identities)
+        withheld = policies(model.release or "full", factory.build())
+        plan = block_plan(PrivacySpec("none", policies=withheld), factory.layout, noise=False)
+        sizes = plan.layout.block_sizes
+        return {block: sizes[block] for block in plan.named("clear")}
 
-    key: dict[str, str | int] = {"model": model, "tasks": ",".join(tasks), "people": identities}
-    return cached_block_sizes(key | {"modality": "wrist"}, make)
+    key: dict[str, str | int] = {
+        "model": str(model.name),
+        "tasks": ",".join(tasks),
+        "people": identities,
+        "modality": "wrist",
+        "backbone": str(model.backbone_sha256),
+        "release": str(model.release),
+    }
+    return cached_block_sizes(key, make)
 
 
 def _document(ready: NoisePlan, config: RunConfig) -> dict[str, Any]:

@@ -26,15 +26,35 @@ PRIVACY, RUNNING = "Privacy", "Running"
 SETTINGS = (
     Flag(DATA, "--data", "NAME", "Data set, see fedaffect data list [default: synthetic]"),
     Flag(DATA, "--data-root", "DIR", "Folder of the data set on this disk"),
+    Flag(
+        DATA, "--people", "LIST", "all | even | odd (every second one) | ID,ID,... [default: all]"
+    ),
     Flag(DATA, "--modality", "NAME", "wrist | chest | both [default: wrist]"),
     Flag(DATA, "--allow-missing", "", "Go on without people whose files are missing"),
-    Flag(DATA, "--model", "NAME", "Network [default: stress_identity_cnn]"),
+    Flag(
+        DATA, "--model", "NAME", "Network [default: that of the backbone, or stress_identity_cnn]"
+    ),
     Flag(
         DATA,
         "--tasks",
         "LIST",
         "What it learns, the primary task first: stress | identity | stress,identity "
-        "[default: stress,identity]",
+        "[default: stress,identity; stress where --release is not full]",
+    ),
+    Flag(
+        DATA,
+        "--backbone",
+        "NAME|FILE",
+        "Public weights to start from: none | synthetic | stress-predict | what fedaffect "
+        "pretrain wrote [default: none; synthetic where --release is not full]",
+    ),
+    Flag(
+        PRIVACY,
+        "--release",
+        "PLAN",
+        "What is trained on private people and leaves their devices, the rest being public and "
+        "frozen: full | head | adapter | N, at most N numbers [default: full; head with a "
+        "--backbone]",
     ),
     Flag(
         DATA,
@@ -54,10 +74,11 @@ SETTINGS = (
         "--normalise",
         "NAME",
         "Scale features by public constants or by statistics of the data: "
-        "public | global | subject | none [default: public]",
+        "public | global | subject | none [default: public; subject with --release where a client "
+        "is a person]",
     ),
     Flag(FEDERATION, "--clients", "INT", "[default: 20, or all people if fewer]"),
-    Flag(FEDERATION, "--rounds", "INT", "[default: 40]"),
+    Flag(FEDERATION, "--rounds", "INT", "[default: 40; 3 where --release is not full]"),
     Flag(FEDERATION, "--fraction", "FLOAT", "Share of clients in a round [default: 1.0]"),
     Flag(
         FEDERATION,
@@ -67,9 +88,24 @@ SETTINGS = (
     ),
     Flag(FEDERATION, "--strategy", "NAME", "fedavg | fedprox[:MU] [default: fedavg]"),
     Flag(FEDERATION, "--mu", "FLOAT", "Proximal term of fedprox [default: 0.01]"),
-    Flag(FEDERATION, "--local-epochs", "INT", "Passes over a client's data [default: 1]"),
-    Flag(FEDERATION, "--batch-size", "INT", "Windows in a step [default: 16; 64 per window]"),
-    Flag(FEDERATION, "--lr", "FLOAT", "Learning rate [default: 0.1; 0.5 per window]"),
+    Flag(
+        FEDERATION,
+        "--local-epochs",
+        "INT",
+        "Passes over a client's data [default: 1; 30 where --release is not full]",
+    ),
+    Flag(
+        FEDERATION,
+        "--batch-size",
+        "INT",
+        "Windows in a step [default: 16; 64 per window; all where --release is not full]",
+    ),
+    Flag(
+        FEDERATION,
+        "--lr",
+        "FLOAT",
+        "Learning rate [default: 0.1; 0.5 per window, or where --release is not full]",
+    ),
     Flag(FEDERATION, "--optimizer", "NAME", "sgd (momentum 0.9) | adam [default: sgd]"),
     Flag(
         PRIVACY,

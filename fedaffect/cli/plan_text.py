@@ -43,8 +43,9 @@ def plan_lines(
     lines = [
         f"  run      {folder or 'dry run: nothing is trained'}   seed {c.run.seed}",
         f"  model    {c.model.name}, {layout.size:,} parameters, tasks {heads}",
-        f"  rounds   {f.rounds} x {outline.folds} fold(s), {f.clients} clients, {f.strategy}, "
-        f"{f.local_epochs} local epoch(s), {f.optimizer} {c.lr:g}, engine {c.run.engine}",
+        f"  rounds   {c.rounds} x {outline.folds} fold(s), {f.clients} clients, {f.strategy}, "
+        f"{c.local_epochs} local epoch(s), {f.optimizer} {c.lr:g}, engine {c.run.engine}",
+        *_released(outline),
         *_defence(outline),
     ]
     treated = _treated(outline.mechanism)
@@ -61,6 +62,23 @@ def plan_lines(
         budget = "" if spec.eps is None else f"total eps {spec.eps:g}: "
         return [*lines, f"{ROOM}{budget}noise is sized once the windows are counted"]
     return lines + cost_lines(outline, forecast, spent)
+
+
+def _released(outline: Outline) -> list[str]:
+    """Return how many numbers are trained on private people, and what they start from."""
+    config, backbone = outline.config, outline.start.backbone
+    if backbone is None and config.model.release == "full":
+        return []
+    count, whole = len(outline.mechanism.blocks.released), outline.factory.layout.size
+    made = (
+        f"backbone {config.model.backbone}, made of {backbone.card.whose}"
+        if backbone
+        else ("from random weights")
+    )
+    return [
+        f"  release  {config.model.release}: {count:,} of {whole:,} numbers, {made}",
+        *([f"{ROOM}these people are not protected"] if backbone else []),
+    ]
 
 
 def _defence(outline: Outline) -> list[str]:

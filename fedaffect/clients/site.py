@@ -60,7 +60,7 @@ def client_side(
     f, local = experiment.config.federation, experiment.plan.local
     plan = TrainPlan(
         seed=experiment.config.run.seed,
-        local_epochs=f.local_epochs,
+        local_epochs=experiment.config.local_epochs,
         batch_size=local.batch_size if local else experiment.config.batch_size,
         lr=experiment.config.lr,
         momentum=f.momentum,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -168,7 +168,9 @@ class Finding:
 class Dataset(Protocol):
     """What a loader offers: a frozen dataclass, its fields are its options."""
 
-    info: ClassVar[DatasetInfo]
+    @property
+    def info(self) -> DatasetInfo:
+        """What is known of the data set; of the class."""
 
     def subjects(self, root: Path | None) -> tuple[str, ...]:
         """Return the ids of the labelled people, without reading signals."""

@@ -28,13 +28,14 @@ def with_defence(config: RunConfig) -> tuple[Defence, RunConfig]:
         if strength == 0:
             return UNDEFENDED, config
         defence = kind(strength=strength)
-    tasks = tuple(task for task in config.model.tasks if task not in defence.drops)
+    asked = config.model.tasks or ()
+    tasks = tuple(task for task in asked if task not in defence.drops)
     missing = [task for task in defence.needs if task not in tasks]
     if missing or not tasks:
         lacking = f"no task {missing[0]} to act on" if missing else "no task to train is left"
         raise UsageError(
             "E239",
-            f"--defence {name} does not go with --tasks {','.join(config.model.tasks)}: {lacking}",
+            f"--defence {name} does not go with --tasks {','.join(asked)}: {lacking}",
             do="--tasks stress,identity, or drop --defence",
         )
     decided = {"defence.strength": getattr(defence, "strength", None), "model.tasks": tasks}

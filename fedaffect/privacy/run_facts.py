@@ -29,6 +29,7 @@ class RunFacts:
         other_runs: What other runs on the same data set have spent; ``None``: not known.
         stopped: Why the run ended before its last planned release.
         canaries: Number of simulated canary clients.
+        public_data: Whose data made what the training started from, one line each.
     """
 
     releases_done: int
@@ -42,3 +43,4 @@ class RunFacts:
     other_runs: Spending | None = None
     stopped: str | None = None
     canaries: int = 0
+    public_data: tuple[str, ...] = ()

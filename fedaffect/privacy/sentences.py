@@ -187,11 +187,21 @@ def canaries(count: int, clients: float) -> str:
     )
 
 
-def assumptions(scope: Scope) -> tuple[str, ...]:
-    """Return what a promise rests on."""
+def assumptions(scope: Scope, public_data: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what a promise rests on.
+
+    Args:
+        scope: What an eps refers to.
+        public_data: Whose data made what the training started from.
+    """
     secret_draws = "Who takes part in a round, and how many, is never published."
     known = _ASSUMPTIONS[scope.noise_at]
-    return (*known, secret_draws) if scope.amplified else known
+    public = tuple(
+        f"Public data: the training started from weights made of {whose}. These people are not "
+        "protected, and nobody of them is among the clients."
+        for whose in public_data
+    )
+    return (*known, *([secret_draws] if scope.amplified else []), *public)
 
 
 def not_covered(scope: Scope) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ def make_statement(
         other_runs=beside.other_runs(facts.other_runs, mechanism, done, promise)
         if facts.key_kind == "secret" and mechanism.events(done)
         else None,
-        assumptions=sentences.assumptions(scope) if made.shown else (),
+        assumptions=sentences.assumptions(scope, facts.public_data) if made.shown else (),
         not_covered=sentences.not_covered(scope),
         data_notes=facts.data_notes,
         warnings=person_warnings(scope, plan, person, spec.delta, accountant),

@@ -114,7 +114,7 @@ def train(
 
 
 def _of_one_fold(planned: Outline) -> Outline:
-    release = replace(planned.plan, releases=planned.config.federation.rounds)
+    release = replace(planned.plan, releases=planned.config.rounds)
     mechanism = planned.mechanism.calibrate(release, planned.factory.layout)
     return replace(planned, plan=release, mechanism=mechanism)
 
@@ -199,7 +199,7 @@ def _claimed(statement: dict[str, Any]) -> Claimed | None:
 def _stopped(trainings: Sequence[Training]) -> str:
     """Say where a training diverged; empty where none did."""
     for training in trainings:
-        asked = training.experiment.config.federation.rounds
+        asked = training.experiment.config.rounds
         if (done := len(training.rounds)) < asked or any(r.abandoned for r in training.rounds):
             return f"diverged: updates were not finite, {done} of {asked} rounds"
     return ""

@@ -85,7 +85,7 @@ class Training:
 
     def _stop(self, stop: PrivacyError, folds: int) -> PrivacyError:
         """Return ``stop`` with the round at which it came."""
-        rounds = self.experiment.config.federation.rounds
+        rounds = self.experiment.config.rounds
         fold, done = divmod(len(self.rounds), rounds)
         where = f"round {done + 1} of {rounds}" + (f", fold {fold + 1} of {folds}" * (folds > 1))
         return PrivacyError(stop.code, f"stopped before {where}: {stop.message}", do=stop.do)
@@ -107,7 +107,7 @@ class Training:
                 cap,
             ),
             clients_per_round=e.plan.clients_per_round,
-            rounds=e.config.federation.rounds,
+            rounds=e.config.rounds,
             key=self.key,
             draws=self.key.draws(self.run_id) if self.key is not None else None,
             budget=self.budget,
@@ -118,7 +118,7 @@ class Training:
     def _canaries(self) -> CanarySum | None:
         e = self.experiment
         run, count = e.config.run, e.config.audit.canaries
-        canaries = canaries_of(run.seed, count, e.mechanism, e.config.federation.rounds)
+        canaries = canaries_of(run.seed, count, e.mechanism, e.config.rounds)
         if canaries is None:
             return None
         assert isinstance(e.mechanism, NoisedSum)  # the outline has seen to it
@@ -126,7 +126,7 @@ class Training:
 
     def _record(self, outcome: RoundOutcome, evaluation: RoundEvaluation) -> None:
         self.params[-1] = outcome.params
-        last = outcome.server_round == self.experiment.config.federation.rounds
+        last = outcome.server_round == self.experiment.config.rounds
         seen = evaluation.scores(outcome.params) if self.evaluate_rounds or last else {}
         losses = outcome.updates.losses
         spent = None
