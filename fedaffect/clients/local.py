@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from fedaffect import rng
+from fedaffect.clients.fixed_embeddings import FixedEmbeddings
 from fedaffect.defences.base import NOISE, PENALTY
 from fedaffect.models.base import Batch, MultitaskModel, Task
 from fedaffect.params import read_flat
@@ -148,6 +150,11 @@ class ResidentModel:
 class Trainer(ResidentModel):
     """Trains one client after another from given global parameters."""
 
+    @cached_property
+    def embeddings(self) -> FixedEmbeddings | None:
+        """The clients' shared representations, where the shared block is frozen."""
+        return FixedEmbeddings.where_frozen(self.model, self.frozen)
+
     def train(
         self, global_params: torch.Tensor, data: ClientData, fold: int, server_round: int
     ) -> tuple[torch.Tensor, float]:
@@ -164,10 +171,11 @@ class Trainer(ResidentModel):
         self._begin(global_params)
         order_rng = rng.generator(self.plan.seed, "batch", fold, data.client_id, server_round)
         noise_rng = rng.generator(self.plan.seed, "defence", fold, data.client_id, server_round)
+        fixed = self.embeddings.of(data.client_id, x) if self.embeddings else {}
         losses: list[torch.Tensor] = []
         for _ in range(self.plan.local_epochs):
             order = torch.from_numpy(order_rng.permutation(len(data)))
-            windows = {"features": x, **labels, **self._noise(noise_rng, x)}
+            windows = {"features": x, **labels, **fixed, **self._noise(noise_rng, x)}
             shuffled = {name: column[order] for name, column in windows.items()}
             for batch in _batches(shuffled, self.plan.batch_size):
                 loss = multitask_loss(self.model.tasks, self.model(batch), batch)

@@ -18,6 +18,8 @@ from fedaffect.defences.none import UNDEFENDED
 from fedaffect.errors import UsageError
 from fedaffect.registry import did_you_mean
 
+EMBEDDING = "embedding"  # column (B, H) of a batch: the shared representation of its windows
+
 Batch = Mapping[str, Tensor]  # "features" (B, F) and one (B,) tensor of labels a task
 
 
@@ -76,9 +78,11 @@ class MultitaskModel(nn.Module, ABC):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Return what training sees: task name to (B, K), and what the defence adds to it.
 
-        ``heads`` of ``embed`` is what a recipient of the model computes.
+        ``heads`` of ``embed`` is what a recipient of the model computes. A batch may bring the
+        shared representation as its column ``EMBEDDING``, where no training changes it.
         """
-        return self.defence.outputs(self.embed(batch), self.heads, batch)
+        h = batch[EMBEDDING] if EMBEDDING in batch else self.embed(batch)
+        return self.defence.outputs(h, self.heads, batch)
 
     def layers(self, batch: Batch) -> dict[str, Tensor]:
         """Return layer name to activations (B, width), in order from the input to the heads.
