@@ -115,7 +115,8 @@ def bootstrap_over_people(
     """Return a score with its percentile interval from a cluster bootstrap over people.
 
     People are drawn with replacement, each with all windows. Resamples in which the score is
-    undefined are left out. One person says nothing about others: the interval is then [0, 1].
+    undefined are left out. One person says nothing about others: the interval is then [0, 1]; for
+    scores of 0 and 1 see :func:`room_at_the_ends`.
     Source: Field & Welsh 2007 (cluster bootstrap); Efron 1979 (percentile interval).
 
     Args:
@@ -147,14 +148,35 @@ def resample_people(counts: np.ndarray, seed: int, n_resamples: int = 1000) -> n
 
 
 def interval_of(value: float, scores: np.ndarray, n_people: int) -> Interval | None:
-    """Return ``value`` with the percentile interval of resampled ``scores`` (R,), NaN left out."""
+    """Return a rate with the percentile interval of resampled ``scores`` (R,), NaN left out."""
     if np.isnan(value):
         return None
     if n_people < 2:
         return Interval(value, 0.0, 1.0, n_people)
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(scores[~np.isnan(scores)], [tail, 1 - tail])
-    return Interval(value, float(low), float(high), n_people)
+    return Interval(value, *room_at_the_ends(value, float(low), float(high), n_people), n_people)
+
+
+def room_at_the_ends(value: float, low: float, high: float, people: int) -> tuple[float, float]:
+    """Return the interval of a rate, with room where resamples of people leave none.
+
+    Where everybody is right, or nobody, all resamples agree, however few people there are. At 1
+    and at 0 the interval therefore also covers that of Clopper & Pearson 1934 with people as
+    trials: down to 0.025^(1/P), or up to 1 less that.
+
+    Args:
+        value: The rate.
+        low: Lower end over resamples.
+        high: Upper end over resamples.
+        people: Number P of people behind it, at least 1.
+    """
+    least = ((1 - LEVEL) / 2) ** (1 / people)
+    if value == 1:
+        low = min(low, least)
+    if value == 0:
+        high = max(high, 1 - least)
+    return low, high
 
 
 def stress_scores(

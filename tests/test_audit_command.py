@@ -108,9 +108,11 @@ def test_a_failed_gate_of_a_run_named_by_its_id(run: Path, monkeypatch: pytest.M
     [
         ("E210", ("--only", "identty")),
         ("E210", ("--only", ",")),
+        ("E210", ("--only", "")),
         ("E260", ("--fail-if", "identity.ci_low>>0.3")),
         ("E260", ("--only", "canary", "--fail-if", "identity.ci_low>0.3")),
-        ("E200", ("--seed", "one")),
+        ("E201", ("--seed", "one")),
+        ("E203", ("--seed", "-1")),
         ("E200", ("--onli", "identity")),
     ],
 )

@@ -52,6 +52,7 @@ def test_a_dry_run_names_every_cell_and_writes_nothing(
 def test_wrong_input_is_refused_in_two_lines(tmp_path: Path) -> None:
     name = ("reproduce", "benouis2023")
     assert "did you mean benouis2023?" in refused("E210", "reproduce", "benouis2032")
+    assert "E210: study 'benouis2032' is not known" in refused("E210", "reproduce", "benouis2032")
     assert "did you mean wesad?" in refused("E210", *name, "--data", "wesat")
     refused("E215", *name, "--data", "wesad")
     refused("E215", *name, "--data-root", tmp_path)

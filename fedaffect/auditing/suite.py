@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fedaffect import registry, summary
+from fedaffect import registry, require, summary
 from fedaffect.atomic_file import write_json_atomic
 from fedaffect.audit_record import AttackResult, AuditRecord
 from fedaffect.auditing.evidence import evidence_of
@@ -54,9 +54,12 @@ def audit(
         The record; ``record.gates`` tells what failed.
 
     Raises:
-        FedaffectError: E210, E260 an attack or a condition is not known; E4xx, E8xx the folder
-            is not a finished run, or not as it was written; E370 the data changed.
+        FedaffectError: E203 the seed is out of range; E210, E260 an attack or a condition is not
+            known; E4xx, E8xx the folder is not a finished run, or not as it was written; E370 the
+            data changed.
     """
+    if seed is not None:
+        require.integer("--seed", seed, at_least=0, at_most=2**63 - 1)
     folder, heard = Path(run), listener or Listener()
     started, clock = datetime.now(UTC), time.perf_counter()
     heard.stage(f"checking the files of {folder}")

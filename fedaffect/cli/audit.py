@@ -24,14 +24,13 @@ def audit(
         bool, typer.Option("--full", help="Also train shadow models and invert updates: up to 2 h.")
     ] = False,
     only: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--only",
             metavar="NAME,...",
             help="Run these attacks, see fedaffect list audit. [default: those of the suite]",
-            show_default=False,
         ),
-    ] = "",
+    ] = None,
     fail_if: Annotated[
         str | None,
         typer.Option(
@@ -41,22 +40,25 @@ def audit(
         ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", help="Seed of the attacks. [default: the run's]")
+        str | None,
+        typer.Option("--seed", metavar="INT", help="Seed of the attacks. [default: the run's]"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the result only.")] = False,
     no_color: Annotated[bool, typer.Option("--no-color", help="No colour, no animation.")] = False,
 ) -> None:
     """Attack ``run`` and print what was found."""
+    from fedaffect import require
     from fedaffect.cli.view import View
 
     folder = Path(run) if Path(run).is_dir() else Path("runs") / run
-    names = tuple(word.strip() for word in only.split(",")) if only else ()
+    names = tuple(word.strip() for word in only.split(",")) if only is not None else ()
+    number = require.integer("--seed", seed) if seed is not None else None
     view = View(quiet=quiet, no_color=no_color, to_stderr=as_json)
     view.begin()
     from fedaffect.auditing.suite import audit as run_audit
 
-    record = run_audit(folder, full=full, only=names, fail_if=fail_if, seed=seed, listener=view)
+    record = run_audit(folder, full=full, only=names, fail_if=fail_if, seed=number, listener=view)
     if as_json:
         typer.echo(json.dumps(record.model_dump(mode="json"), indent=1, allow_nan=False))
     show(record, str(folder), to_stderr=as_json)

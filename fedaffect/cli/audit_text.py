@@ -20,8 +20,9 @@ _STATUS = {
 }
 _LIMITS = (
     "What was not detected by these attacks may still be found by stronger ones. 95 % intervals "
-    "over people; chance: without any leak; no DP: the same run without noise; least: smallest "
-    "figure that is found in 9 of 10 cases."
+    "over people (over clients where uploads are attacked, over canaries where those are); "
+    "chance: without any leak; no DP: the same run without noise; least: smallest figure that is "
+    "found in 9 of 10 cases."
 )
 
 

@@ -55,9 +55,14 @@ def reproduce(
 ) -> None:
     """Carry out the study ``name`` and print its verdicts."""
     from fedaffect import registry
-    from fedaffect.errors import StorageError
+    from fedaffect.errors import StorageError, UsageError
 
-    registry.check_name("study", name)
+    if name not in registry.STUDIES:
+        raise UsageError(
+            "E210",
+            f"study {name!r} is not known",
+            do=registry.did_you_mean(name, registry.STUDIES),
+        )
     options = _options(quick, data, data_root, as_printed, seeds)
     if resume is not None and out is not None:
         raise StorageError(

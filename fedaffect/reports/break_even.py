@@ -86,18 +86,16 @@ def break_even_caption(record: RunRecord) -> str:
 
 
 def finding(curves: dict[str, list[float]], have: int, at: float, releases: int) -> str:
-    """State what the whole model and the cheapest block need at a total of 8."""
+    """State from how many clients on noise is no longer than the signal, at a total of 8."""
     place = BUDGETS.index(8.0)
     whole = next(iter(curves.values()))[place]
     name, least = min(((n, needed[place]) for n, needed in curves.items()), key=lambda x: x[1])
-    title = (
-        f"For (ε = {epsilon(8.0)}, δ = {delta(at)}), per client over {plural(releases, 'release')},"
-        f" the released model needs {count(math.ceil(whole))} clients in every round, this run has "
-        f"{count(have)}"
+    alone = f" ({label(name, 30)} alone: from {count(math.ceil(least))})" if least < whole else ""
+    return (
+        f"At (ε = {epsilon(8.0)}, δ = {delta(at)}), per client over {plural(releases, 'release')}, "
+        f"noise is no longer than the signal from {plural(math.ceil(whole), 'client')} a round on"
+        f"{alone}; this run has {count(have)}"
     )
-    if least < whole:
-        title += f"; {label(name, 30)} alone needs {count(math.ceil(least))}"
-    return title
 
 
 def _clients(size: int, eps: float, at: float, releases: int, where: NoiseAt) -> float:

@@ -98,8 +98,7 @@ def _key(name: str) -> str:
     elif len(ending) == 1:
         key = ending[0]
     else:
-        known = ending or [*KEYS, *(flag.replace("_", "-") for flag in FLAGS)]
-        raise UsageError("E261", f"--grid key {name!r} is not known", do=did_you_mean(name, known))
+        raise UsageError("E261", f"--grid key {name!r} is not known", do=_nearest(name, ending))
     if key in SAME_FOR_ALL:
         raise UsageError(
             "E263",
@@ -107,6 +106,15 @@ def _key(name: str) -> str:
             do="give it as a flag; for another data set start another sweep",
         )
     return key
+
+
+def _nearest(name: str, ending: list[str]) -> str:
+    """Say which key was meant: one that ends alike, or the nearest of all keys and flags."""
+    if ending:
+        return did_you_mean(name, ending)
+    known = [*KEYS, *(flag.replace("_", "-") for flag in FLAGS)]
+    near = did_you_mean(name, known).partition("known: ")[0]
+    return f"{near}flags: fedaffect sweep --help; keys: fedaffect simulate --dry-run"
 
 
 def _values(key: str, text: str) -> tuple[str, ...]:

@@ -54,7 +54,15 @@ def test_the_gate_is_the_bound_of_999_permille() -> None:
 def test_between_the_two_confidences_there_is_a_warning() -> None:
     (line,) = bound_warnings([bounded("one-run")])
     assert line.startswith("W140 one-run: eps is at least 6 with 95 % confidence")
+    assert line.endswith("up to 1 audit of 20 of a correct mechanism shows that")
     assert bound_warnings([bounded("one-run", lower=5.0)]) == ()
+
+
+def test_a_bound_without_a_gate_is_not_said_to_hold_in_19_of_20_audits() -> None:
+    (line,) = bound_warnings([bounded("membership-subject", lower_gate=None)])
+    assert line.startswith("W140 membership-subject: eps is at least 6 with 95 % confidence")
+    assert "of 20" not in line
+    assert line.endswith("see the notes of the attack")
 
 
 @pytest.mark.parametrize("missing", [{"claimed": None}, {"lower_gate": None}])

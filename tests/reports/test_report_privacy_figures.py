@@ -13,7 +13,7 @@ from report_sample import FORMAL, NO_DP, PARTIAL, sample
 from scipy.stats import norm
 
 from fedaffect.reports.attack_card import Allowed, allowed_by, attack_card, card_rows, naming_cap
-from fedaffect.reports.break_even import break_even
+from fedaffect.reports.break_even import break_even, finding
 from fedaffect.reports.spending import spending
 
 VECTORS = json.loads((Path(__file__).parents[1] / "golden" / "dp_vectors.json").read_text())
@@ -86,6 +86,13 @@ class TestBreakEven:
         golden = VECTORS["breakeven_clients_per_round"]
         names = ("breakeven_full", "breakeven_shared", "breakeven_stress head", "breakeven_id")
         assert shown == [math.ceil(golden[name]["n_clients_per_round"]) for name in names]
+
+    def test_the_title_says_from_how_many_clients_on(self):
+        curves = {"all": [0.0] * 5 + [670.2, *[0.0] * 4], "head": [0.0] * 5 + [11.5, *[0.0] * 4]}
+        assert words(finding(curves, 6, 1e-5, 1)) == (
+            "At (ε = 8.00, δ = 1e-5), per client over 1 release, noise is no longer than the "
+            "signal from 671 clients a round on (head alone: from 12); this run has 6"
+        )
 
     def test_noise_of_the_clients_needs_the_square(self):
         server, client = (

@@ -84,6 +84,12 @@ def test_a_misspelt_key_is_guessed():
         read_grid(["noise-layer=all"])
 
 
+def test_an_unknown_key_is_answered_in_one_short_line():
+    with pytest.raises(UsageError) as caught:
+        read_grid(["qqqq=1,2"])
+    assert caught.value.do == "flags: fedaffect sweep --help; keys: fedaffect simulate --dry-run"
+
+
 @given(sizes=st.lists(st.integers(1, 4), min_size=1, max_size=4))
 def test_every_combination_comes_once_and_the_last_axis_is_fastest(sizes):
     axes = [Axis(f"k{i}", tuple(map(str, range(size)))) for i, size in enumerate(sizes)]

@@ -15,6 +15,7 @@ from fedaffect.privacy.attacks.shadow import shadows_of
 from fedaffect.privacy.attacks.shadow_questions import Question, judged
 
 PREVALENCE = "stress prevalence above the median"
+TELLS_PREVALENCE = "which clients have a share of stress windows above the median"
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,13 @@ class AttributeInference:
             return blank.model_copy(update={"status": "not_run", "reason": shadows})
         w, seen = evidence.windows, shadows.real()
         shares = [stress_shares(evidence, held) for held in (shadows.drawn, shadows.targets)]
-        questions = [Question(PREVALENCE, seen, *(above_median(share) for share in shares))]
+        questions = [
+            Question(PREVALENCE, TELLS_PREVALENCE, seen, *(above_median(share) for share in shares))
+        ]
         for name, values in w.attributes.items():
             high = split_in_two(values)
             of_clients = (_shared_by(high, w.subject, h) for h in (shadows.drawn, shadows.targets))
-            questions.append(Question(name, seen, *of_clients))
+            questions.append(Question(name, f"the {name} of a client's people", seen, *of_clients))
         missing = [name for name in ("sex", "age") if name not in w.attributes]
         notes = tuple(f"The data tell no {name} of people." for name in missing)
         result = judged(blank, questions, shadows, notes)

@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from fedaffect.audit_record import RocPoint
+from fedaffect.metrics import room_at_the_ends
 from fedaffect.privacy.attacks.statistics import RESAMPLES, auc, roc, tpr_at
 from fedaffect.record import Estimate
 from fedaffect.rng import generator
@@ -141,10 +142,12 @@ class MembershipScores:
         luck = self._tpr_of(np.ones_like(self._permuted), self._permuted, fpr)
         if (luck >= value).mean() > 0.025:
             low = min(float(low), fpr)
+        ends = min(value, float(low)), max(value, float(high))
+        low, high = room_at_the_ends(value, *ends, int(self._took_part.sum()))
         return Estimate(
             value=value,
-            low=min(value, float(low)),
-            high=max(value, float(high)),
+            low=low,
+            high=high,
             chance=fpr,
             n_people=len(self._sizes),
         )

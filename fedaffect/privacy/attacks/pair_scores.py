@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from fedaffect.audit_record import RocPoint
-from fedaffect.metrics import interval_of
+from fedaffect.metrics import interval_of, room_at_the_ends
 from fedaffect.privacy.attacks.naming import estimate, permutations
 from fedaffect.privacy.attacks.statistics import RESAMPLES, equal_error_rate, roc, tpr_at
 from fedaffect.record import Estimate
@@ -89,6 +89,8 @@ class PairScores:
         reached = np.where(false <= fpr, true, 0.0).max(axis=1)
         low, high = np.nanquantile(reached, [0.025, 0.975])
         value = tpr_at(self.genuine, self.impostor, fpr)
+        assert value is not None  # there are as many impostors as pairs, or more
+        low, high = room_at_the_ends(value, float(low), float(high), self.people)
         return Estimate(value=value, low=low, high=high, chance=fpr, n_people=self.people)
 
     def d_prime_interval(self, seed: int) -> tuple[float, float]:

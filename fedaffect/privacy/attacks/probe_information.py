@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fedaffect.audit_record import AttackRow
+from fedaffect.metrics import room_at_the_ends
 from fedaffect.privacy.attacks.enrolment import finite, thinned
 from fedaffect.privacy.attacks.identity import LinearProbe
 from fedaffect.privacy.attacks.naming import ClosedSet
@@ -18,6 +19,7 @@ from fedaffect.privacy.attacks.statistics import over_people
 from fedaffect.record import Estimate
 
 BEST = 3  # names
+TOP = f"top-{BEST}"
 TEMPERATURES = np.geomspace(0.5, 50, 40)
 DOUBT = 1e-6  # share of the uniform distribution in what the probe believes: no loss is infinite
 
@@ -52,7 +54,7 @@ def information(
         def top_3(drawn: np.ndarray) -> float:
             return float(hits[drawn].mean())
 
-        rows.append(_row("top-3", where, top_3, len(hits), BEST / count, seed))
+        rows.append(_row(TOP, where, top_3, len(hits), BEST / count, seed))
     return tuple(rows)
 
 
@@ -94,6 +96,8 @@ def _row(
 ) -> AttackRow:
     low, high = over_people(statistic, range(count), seed=seed)
     value = statistic(np.arange(count))
+    if metric == TOP:
+        low, high = room_at_the_ends(value, low, high, count)
     figure = Estimate(value=value, low=low, high=high, chance=chance, n_people=count)
     return AttackRow(name=LinearProbe.name, where=where, metric=metric, figure=figure)
 

@@ -13,7 +13,12 @@ from typing import ClassVar
 import numpy as np
 
 from fedaffect.audit_record import AttackResult, AttackRow, Threat
-from fedaffect.privacy.attacks.attribute import PREVALENCE, above_median, stress_shares
+from fedaffect.privacy.attacks.attribute import (
+    PREVALENCE,
+    TELLS_PREVALENCE,
+    above_median,
+    stress_shares,
+)
 from fedaffect.privacy.attacks.channels import channels_of
 from fedaffect.privacy.attacks.evidence import Evidence
 from fedaffect.privacy.attacks.shadow import Change, Seen, Shadows, answers, shadows_of
@@ -23,6 +28,7 @@ from fedaffect.record import Estimate
 from fedaffect.rng import generator
 
 CONDITION = "no window of the stress condition (planted)"
+TELLS_CONDITION = "which clients hold no window of the stress condition (planted)"
 
 
 @dataclass(frozen=True)
@@ -58,14 +64,17 @@ class PropertyInference:
             return blank.model_copy(update={"status": "not_run", "reason": shadows})
         seen = shadows.real()
         shares = [stress_shares(evidence, held) for held in (shadows.drawn, shadows.targets)]
-        questions = [Question(PREVALENCE, seen, *(above_median(share) for share in shares))]
-        questions.append(_planted(shadows, CONDITION, _without_stress(evidence)))
+        questions = [
+            Question(PREVALENCE, TELLS_PREVALENCE, seen, *(above_median(share) for share in shares))
+        ]
+        questions.append(_planted(shadows, CONDITION, TELLS_CONDITION, _without_stress(evidence)))
         notes: tuple[str, ...] = ("Planted properties are read from updates made for the audit.",)
         channels = channels_of(evidence.windows)
         if len(channels) > 1:
             name = next(iter(channels))
             change = _without_channel(evidence, channels[name])
-            questions.append(_planted(shadows, f"no {name} (planted)", change))
+            tells = f"which clients lack {name} (planted)"
+            questions.append(_planted(shadows, f"no {name} (planted)", tells, change))
         else:
             notes += ("The windows have one channel: none can be missing.",)
         result = judged(blank, questions, shadows, notes)
@@ -75,13 +84,13 @@ class PropertyInference:
         return result.model_copy(update={"seconds": time.perf_counter() - start})
 
 
-def _planted(shadows: Shadows, name: str, change: Change) -> Question:
+def _planted(shadows: Shadows, name: str, tells: str, change: Change) -> Question:
     """Return the question who of shadow and attacked clients was changed."""
     draw = generator(shadows.evidence.seed, "property", name)
     sizes = (len(shadows.drawn), len(shadows.targets))
     changed = [draw.permutation(size) < size // 2 for size in sizes]
     seen = shadows.planted(change, changed[0], changed[1])
-    return Question(name, seen, changed[0].astype(np.int64), changed[1].astype(np.int64))
+    return Question(name, tells, seen, changed[0].astype(np.int64), changed[1].astype(np.int64))
 
 
 def _without_stress(evidence: Evidence) -> Change:

@@ -29,12 +29,14 @@ class Question:
 
     Args:
         name: What is asked.
+        tells: The same after "Uploads tell".
         seen: Uploads of the rounds.
         shadow: Answers for the shadow clients, (S,): 0 or 1, -1 where unknown.
         target: True answers for the attacked clients, (n,): 0 or 1, -1 where unknown.
     """
 
     name: str
+    tells: str
     seen: Sequence[Seen]
     shadow: np.ndarray
     target: np.ndarray
@@ -94,7 +96,7 @@ def judged(
         if any((usable(question.shadow, own) & ~own).any() for own in strangers):
             notes += (f"{question.name}: {SHARED}.",)
     best = strongest(scored)
-    name, member = asked[best.best].name, scored[best.best].member
+    tells, member = asked[best.best].tells, scored[best.best].member
     return blank.model_copy(
         update={
             "metric": "AUC",
@@ -103,7 +105,7 @@ def judged(
             "rows": tuple(rows),
             "n_members": int(member.sum()),
             "n_nonmembers": int((~member).sum()),
-            "finding": f"Uploads tell {name} with an AUC of {best.figure.value:.2f} (chance 0.50)."
+            "finding": f"Uploads tell {tells}: AUC {best.figure.value:.2f} (chance 0.50)."
             if best.detected
             else f"What was asked is {NOT_DETECTED}.",
             "notes": (

@@ -36,7 +36,7 @@ def test_a_planted_attribute_is_found():
     assert (result.status, result.metric, result.figure.chance) == ("done", "AUC", 0.5)
     assert figure(result, "sex").value > 0.9
     assert figure(result, "sex, shadow labels permuted").value < 0.9
-    assert "Uploads tell sex" in result.finding
+    assert result.finding.startswith("Uploads tell the sex of a client's people: AUC ")
     assert "The data tell no age of people." in result.notes
     assert {r.role for r in result.rows if "permuted" in r.name} == {"baseline"}
 
@@ -133,6 +133,6 @@ def test_no_attribute_is_found_where_there_is_none():
         value = np.random.default_rng(seed).permutation(16) % 2
         held = (shadows.drawn, shadows.targets)
         asked = (np.array([value[subject[rows[0]]] for rows in side]) for side in held)
-        result = judged(blank, [Question("attribute", seen, *asked)], shadows, ())
+        result = judged(blank, [Question("attribute", "the attribute", seen, *asked)], shadows, ())
         alarms += result.finding.startswith("Uploads tell")
     assert alarms <= stats.binom.ppf(0.999, 200, 0.05)

@@ -88,7 +88,14 @@ def test_a_rate_and_its_interval() -> None:
     assert rate.low <= rate.value <= rate.high
     assert rate.high - rate.low < 0.3
     apart = drawn(10, 10, 20, shift=100.0).tpr_at_fpr()["0.01"]
-    assert (apart.low, apart.value, apart.high) == (1.0, 1.0, 1.0)
+    assert (apart.value, apart.high) == (1.0, 1.0)
+    assert apart.low == pytest.approx(0.025 ** (1 / 10))  # Clopper & Pearson, 10 members
+
+
+def test_a_rate_of_zero_leaves_room_for_the_people_who_were_not_looked_at() -> None:
+    rate = drawn(8, 8, 20, shift=-100.0).tpr_at_fpr()["0.01"]
+    assert (rate.low, rate.value) == (0.0, 0.0)
+    assert rate.high == pytest.approx(1 - 0.025 ** (1 / 8))
 
 
 def test_low_false_positive_rates_with_few_people_are_not_called_too_high() -> None:

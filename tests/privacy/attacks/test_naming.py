@@ -159,6 +159,10 @@ def test_top_3_counts_the_right_name_among_three():
     assert (row.metric, row.figure.chance) == ("top-3", 0.5)
     assert row.figure.value == pytest.approx(np.mean(hits))
     assert row.figure.low < row.figure.value < row.figure.high
+    everyone = rng.normal(size=(240, 5)) / 100 + np.eye(6, 5)[subject]
+    _, row = information(everyone, six, "input", 0)
+    assert (row.figure.value, row.figure.high) == (1.0, 1.0)
+    assert row.figure.low == pytest.approx(0.025 ** (1 / 6))  # Clopper & Pearson, 6 people
 
 
 def test_wide_layers_are_narrowed_without_losing_distances():

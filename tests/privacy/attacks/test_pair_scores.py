@@ -103,6 +103,16 @@ def test_no_rate_below_what_pairs_of_people_resolve():
     assert "20 pairs" in pair.tpr_at(0.01, 0).note
 
 
+def test_separated_people_leave_room_for_luck():
+    least = 0.025 ** (1 / 5)  # Clopper & Pearson, 5 people
+    apart = planted(5, 20, 100.0, 7)
+    rate, eer = apart.tpr_at(0.1, 0), strongest_eer([apart], 0)
+    assert (rate.value, rate.low, rate.high) == (1.0, pytest.approx(least), 1.0)
+    assert (eer.value, eer.low, eer.high) == (0.0, 0.0, pytest.approx(1 - least))
+    never = planted(5, 20, -100.0, 7).tpr_at(0.1, 0)
+    assert (never.value, never.low, never.high) == (0.0, 0.0, pytest.approx(1 - least))
+
+
 @given(st.integers(1, 6), st.sampled_from([0.0, 1e-200, 1.0, 1e30]))
 @settings(max_examples=20, deadline=None)
 def test_unit_rows(count, size):
