@@ -45,6 +45,7 @@ FLAGS: dict[str, str] = {
     "batch_size": "federation.batch_size",
     "lr": "federation.lr",
     "optimizer": "federation.optimizer",
+    "class_weights": "federation.class_weights",
     "dp": "dp.mechanism",
     "eps": "dp.eps",
     "eps_per_round": "dp.eps_per_round",

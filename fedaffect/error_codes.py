@@ -45,6 +45,8 @@ CODES: dict[str, str] = {
     "E266": "settings beside the folder of a sweep that goes on",
     "E267": "a comparison of fewer than two runs, or of a run with itself",
     "E270": "a study on a data set of fewer than two people",
+    "E276": "people to tune on who are not known to be public",
+    "E277": "class weights where single windows are protected",
     "E310": "a file or folder that cannot be read",
     "E311": "a file that is too large",
     "E312": "a file that is not a pickle",

@@ -106,6 +106,12 @@ SETTINGS = (
         "FLOAT",
         "Learning rate [default: 0.1; 0.5 per window, or where --release is not full]",
     ),
+    Flag(
+        FEDERATION,
+        "--class-weights",
+        "NAME",
+        "client: every client weighs its own classes alike, on its device | none [default: none]",
+    ),
     Flag(FEDERATION, "--optimizer", "NAME", "sgd (momentum 0.9) | adam [default: sgd]"),
     Flag(
         PRIVACY,

@@ -7,7 +7,7 @@ data, the plan and (seed, fold, round, client).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import final
@@ -17,13 +17,20 @@ import torch
 import torch.nn.functional as F
 
 from fedaffect import rng
+from fedaffect.clients.class_weights import (
+    MISSING_LABEL,
+    NO_WEIGHTS,
+    ClassWeights,
+    mean_cross_entropy,
+    own_class_weights,
+)
 from fedaffect.clients.fixed_embeddings import FixedEmbeddings
 from fedaffect.defences.base import NOISE, PENALTY
 from fedaffect.models.base import Batch, MultitaskModel, Task
 from fedaffect.params import read_flat
 from fedaffect.strategies.base import Strategy
 
-MISSING_LABEL = -1
+__all__ = ["MISSING_LABEL", "ClientData", "TrainPlan", "Trainer"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,7 @@ class TrainPlan:
         max_grad_norm: Longest gradient of a step, in L2: keeps training finite from a global
             model that DP noise has blown up, and whole people per client from diverging.
             ``None`` leaves gradients as they are.
+        class_weights: ``client``: the classes of a client's own windows count alike.
     """
 
     seed: int
@@ -49,6 +57,7 @@ class TrainPlan:
     momentum: float
     optimizer: str
     max_grad_norm: float | None
+    class_weights: ClassWeights = "none"
 
 
 @dataclass(frozen=True)
@@ -171,6 +180,9 @@ class Trainer(ResidentModel):
         self._begin(global_params)
         order_rng = rng.generator(self.plan.seed, "batch", fold, data.client_id, server_round)
         noise_rng = rng.generator(self.plan.seed, "defence", fold, data.client_id, server_round)
+        weights = NO_WEIGHTS
+        if self.plan.class_weights == "client":
+            weights = own_class_weights(self.model.tasks, labels, self.dtype)
         fixed = self.embeddings.of(data.client_id, x) if self.embeddings else {}
         losses: list[torch.Tensor] = []
         for _ in range(self.plan.local_epochs):
@@ -178,7 +190,7 @@ class Trainer(ResidentModel):
             windows = {"features": x, **labels, **fixed, **self._noise(noise_rng, x)}
             shuffled = {name: column[order] for name, column in windows.items()}
             for batch in _batches(shuffled, self.plan.batch_size):
-                loss = multitask_loss(self.model.tasks, self.model(batch), batch)
+                loss = multitask_loss(self.model.tasks, self.model(batch), batch, weights)
                 losses.append(loss.detach())
                 self._step(self.strategy.client_loss(loss, self.params, anchors))
         return self.vector - global_params, float(torch.stack(losses).double().mean())
@@ -200,12 +212,16 @@ def _batches(
 
 
 def multitask_loss(
-    tasks: tuple[Task, ...], outputs: dict[str, torch.Tensor], batch: dict[str, torch.Tensor]
+    tasks: tuple[Task, ...],
+    outputs: dict[str, torch.Tensor],
+    batch: dict[str, torch.Tensor],
+    weights: Mapping[str, torch.Tensor] = NO_WEIGHTS,
 ) -> torch.Tensor:
     """Return the sum over tasks of the mean loss over labelled windows, and the mean penalty.
 
     A task without a labelled window in the batch adds zero (its head still gets a gradient of
-    zeros, so that every parameter takes part in every step).
+    zeros, so that every parameter takes part in every step). ``weights`` are those of the classes,
+    task name to (K,), where classes are weighted.
     """
     total = torch.zeros((), dtype=next(iter(outputs.values())).dtype)
     for task in tasks:
@@ -215,7 +231,7 @@ def multitask_loss(
             squared = (logits.squeeze(-1) - torch.nan_to_num(y)) ** 2
             total = total + (squared * seen).sum() / seen.sum().clamp(min=1)
         elif bool((y != MISSING_LABEL).any()):
-            total = total + F.cross_entropy(logits, y, ignore_index=MISSING_LABEL)
+            total = total + mean_cross_entropy(logits, y, weights.get(task.name))
         else:
             total = total + logits.sum() * 0.0
     return total + outputs[PENALTY].mean() if PENALTY in outputs else total

@@ -66,6 +66,7 @@ def client_side(
         momentum=f.momentum,
         optimizer=f.optimizer,
         max_grad_norm=None if isinstance(f.max_grad_norm, str) else f.max_grad_norm,
+        class_weights=experiment.config.class_weights,
     )
     return ClientSide(
         run or f"unnamed-{secrets.token_hex(4)}",
