@@ -90,12 +90,8 @@ class E4:
 
     def write_sample(self, root: Path, seed: int = 0) -> None:
         """Write six simulated people with two sessions of five minutes each."""
-        from fedaffect.data.synthetic_signals import (
-            BASELINE,
-            STRESS,
-            draw_person,
-            simulate_session,
-        )
+        from fedaffect.data.synthetic_person import draw_person
+        from fedaffect.data.synthetic_signals import BASELINE, STRESS, simulate_session
         from fedaffect.rng import generator
 
         mark_simulated(root)

@@ -20,7 +20,7 @@ import numpy as np
 from fedaffect.data.schema import Recording, Recordings, WindowTable
 from fedaffect.data.synthetic import CONDITIONS, STRESS_OF, Synthetic, draw_conditions
 from fedaffect.data.synthetic_chest import simulate_chest
-from fedaffect.data.synthetic_signals import draw_person
+from fedaffect.data.synthetic_person import draw_person
 from fedaffect.data.windows import cut_windows
 from fedaffect.errors import DataError
 from fedaffect.rng import generator

@@ -7,7 +7,8 @@ from pathlib import Path
 from fedaffect import require
 from fedaffect.data.e4_write import mark_simulated, write_e4_session
 from fedaffect.data.stress_predict_labels import COLUMNS, LABEL_FILE
-from fedaffect.data.synthetic_signals import BASELINE, STRESS, draw_person, simulate_session
+from fedaffect.data.synthetic_person import draw_person
+from fedaffect.data.synthetic_signals import BASELINE, STRESS, simulate_session
 from fedaffect.rng import generator
 
 _REST_S, _STRESS_S = 75.0, 60.0

@@ -17,11 +17,11 @@ import numpy as np
 
 from fedaffect import require
 from fedaffect.data.schema import DatasetInfo, Recording, Recordings
+from fedaffect.data.synthetic_person import draw_person
 from fedaffect.data.synthetic_signals import (
     AMUSEMENT,
     BASELINE,
     STRESS,
-    draw_person,
     simulate_session,
 )
 from fedaffect.rng import generator
@@ -47,6 +47,8 @@ class Synthetic:
         stress_effect: Size of the average reaction to stress; 0: no stress at all.
         response_variation: How much the reaction differs between people; 0: not at all.
         session_drift: How much a new session changes (strap, skin, day); 0: nothing.
+        response_shift: How far the average reaction is turned away from the default population's,
+            in quarter turns (``synthetic_person.average_reaction``); 0: not at all.
     """
 
     people: int = 24
@@ -57,6 +59,7 @@ class Synthetic:
     stress_effect: float = 1.0
     response_variation: float = 1.0
     session_drift: float = 1.0
+    response_shift: float = 0.0
 
     info: ClassVar[DatasetInfo] = DatasetInfo(
         title="Simulated people",
@@ -73,6 +76,7 @@ class Synthetic:
         require.number("data.session_s", self.session_s, at_least=60, at_most=36000)
         for name in ("fingerprint", "stress_effect", "response_variation", "session_drift"):
             require.number(f"data.{name}", getattr(self, name), at_least=0, at_most=100)
+        require.number("data.response_shift", self.response_shift, at_least=0, at_most=2)
 
     def subjects(self, root: Path | None = None) -> tuple[str, ...]:
         """Return the ids of the people, ``P0001`` and on; ``root`` is not read."""
@@ -127,6 +131,7 @@ class Synthetic:
                 fingerprint=self.fingerprint,
                 stress_effect=self.stress_effect,
                 response_variation=self.response_variation,
+                response_shift=self.response_shift,
             )
             for session in range(self.sessions):
                 rng = generator(self.seed, "synthetic", "session", index, session)

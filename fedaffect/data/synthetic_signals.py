@@ -1,4 +1,4 @@
-"""A simulated person with a wristband: who they are, and what one recording of them looks like.
+"""A recording of a simulated person with a wristband.
 
 Levels and rates follow the Empatica E4 (BVP in its own unit, EDA in microsiemens, skin temperature
 in deg C, acceleration in 1/64 g). Every person differs from the average person (the fingerprint,
@@ -9,52 +9,18 @@ and wears the device differently in every session (what makes identity harder ac
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from fedaffect.data.schema import Signal
 from fedaffect.data.synthetic_parts import SLOW_HZ, decay, drift, finer, lag, rotation, smooth
-from fedaffect.rng import generator
+from fedaffect.data.synthetic_person import Person
 
 ACC_HZ = 32.0
 BVP_HZ = 64.0
 BASELINE, STRESS, AMUSEMENT = 1, 2, 3
 AROUSAL: Mapping[int, float] = {BASELINE: 0.0, STRESS: 1.0, AMUSEMENT: 0.2}
 
-# Trait: average person, standard deviation between people.
-_TRAITS = {
-    "heart_bpm": (74.0, 9.0),
-    "rsa_log_bpm": (1.1, 0.4),
-    "hrv_log_bpm": (0.9, 0.35),
-    "breath_log_hz": (-1.35, 0.15),
-    "pulse_log": (3.5, 0.4),
-    "second_log": (-0.6, 0.25),
-    "second_phase": (0.9, 0.45),
-    "third_log": (-1.4, 0.35),
-    "third_phase": (1.8, 0.6),
-    "eda_log_us": (-0.1, 0.9),
-    "scr_log_per_min": (1.0, 0.4),
-    "scr_log_share": (-3.2, 0.5),
-    "scr_decay_log_s": (1.1, 0.25),
-    "skin_c": (32.0, 1.4),
-    "tremor_log": (-0.9, 0.35),
-    "fidget_log_per_min": (0.4, 0.5),
-    "fidget_log_size": (2.3, 0.3),
-}
-# Reaction to stress: average, standard deviation between people.
-_REACTIONS = {
-    "heart_bpm": (21.0, 7.0),
-    "hrv_log": (-0.4, 0.25),
-    "pulse_log": (-0.85, 0.35),
-    "eda_log": (0.5, 0.3),
-    "scr_log": (1.4, 0.6),
-    "skin_c": (-0.5, 0.4),
-    "tremor_log": (0.3, 0.25),
-    "fidget_log": (0.3, 0.4),
-    "lean_x": (0.0, 0.25),
-    "lean_y": (0.0, 0.25),
-}
 # What a session changes: standard deviation between sessions of one person.
 _SESSION = {
     "heart_bpm": 5.0,
@@ -69,54 +35,6 @@ _SESSION = {
     "tilt_rad": 0.35,
     "fidget_log_per_min": 0.3,
 }
-_ARM = np.array([-0.5, 0.0, 0.8])  # gravity on a resting wrist, before it is made a unit vector
-_ARM_SD = 0.3
-
-
-@dataclass(frozen=True)
-class Person:
-    """A simulated person.
-
-    Args:
-        traits: What this person is like at rest, on average over sessions.
-        reactions: What full stress adds to it.
-        posture: Direction of gravity on the resting wrist, unit vector (3,).
-    """
-
-    traits: Mapping[str, float]
-    reactions: Mapping[str, float]
-    posture: np.ndarray
-
-
-def draw_person(
-    seed: int,
-    index: int,
-    *,
-    fingerprint: float = 1.0,
-    stress_effect: float = 1.0,
-    response_variation: float = 1.0,
-) -> Person:
-    """Return person number ``index`` of population ``seed``, whatever the number of people.
-
-    Args:
-        seed: Population.
-        index: Which person, from 0.
-        fingerprint: Multiplies how far people lie from the average person; 0 makes them equal.
-        stress_effect: Multiplies every reaction to stress; 0 leaves none.
-        response_variation: Multiplies how far reactions lie from the average reaction.
-    """
-    rng = generator(seed, "synthetic", "person", index)
-    z = dict(zip(_TRAITS, rng.standard_normal(len(_TRAITS)), strict=True))
-    own = dict(zip(_REACTIONS, rng.standard_normal(len(_REACTIONS)), strict=True))
-    arm = _ARM + fingerprint * _ARM_SD * rng.standard_normal(3)
-    return Person(
-        traits={k: m + fingerprint * sd * float(z[k]) for k, (m, sd) in _TRAITS.items()},
-        reactions={
-            k: stress_effect * (m + response_variation * sd * float(own[k]))
-            for k, (m, sd) in _REACTIONS.items()
-        },
-        posture=arm / np.linalg.norm(arm),
-    )
 
 
 def simulate_session(

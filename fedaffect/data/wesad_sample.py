@@ -11,7 +11,8 @@ import numpy as np
 
 from fedaffect.data.e4_write import mark_simulated
 from fedaffect.data.synthetic_chest import simulate_chest
-from fedaffect.data.synthetic_signals import draw_person, simulate_session
+from fedaffect.data.synthetic_person import draw_person
+from fedaffect.data.synthetic_signals import simulate_session
 from fedaffect.data.wesad import SUBJECTS
 from fedaffect.data.wesad_file import DEVICES, LABEL_HZ
 from fedaffect.rng import generator

@@ -11,7 +11,8 @@ from command_line import call, refused
 
 from fedaffect.data.e4_write import mark_simulated
 from fedaffect.data.schema import WRIST_CHANNELS
-from fedaffect.data.synthetic_signals import draw_person, simulate_session
+from fedaffect.data.synthetic_person import draw_person
+from fedaffect.data.synthetic_signals import simulate_session
 from fedaffect.data.wesad_file import DEVICES, LABEL_HZ
 from fedaffect.data.wesad_sample import write_pickle
 from fedaffect.rng import generator

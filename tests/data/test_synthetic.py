@@ -13,7 +13,8 @@ from fedaffect.data.e4 import E4
 from fedaffect.data.schema import WRIST_CHANNELS, Recordings, WindowTable, channels_of
 from fedaffect.data.synthetic import BASELINE, STRESS, Synthetic, draw_conditions
 from fedaffect.data.synthetic_chest import simulate_chest
-from fedaffect.data.synthetic_signals import draw_person, simulate_session
+from fedaffect.data.synthetic_person import draw_person
+from fedaffect.data.synthetic_signals import simulate_session
 from fedaffect.data.windows import cut_windows
 from fedaffect.errors import UsageError
 from fedaffect.rng import generator
