@@ -6,129 +6,17 @@ Precedence, low to high: defaults < TOML file < ``FEDAFFECT_*`` < ``-o a.b=c`` <
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from fedaffect import registry, require
+from fedaffect.config_data import DataConfig, SyntheticConfig
 from fedaffect.config_dp import DPConfig
-from fedaffect.config_section import Section, flag
+from fedaffect.config_section import CleanPath, Section, flag, words
 from fedaffect.errors import UsageError
 
 SCHEMA_VERSION = 1
-
-
-def _without_nul(path: Path) -> Path:
-    if "\0" in str(path):
-        raise ValueError("should be a path without a NUL character")
-    return path
-
-
-def words(value: object) -> object:
-    """Read ``stress,identity`` as the list of its words."""
-    return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
-
-
-CleanPath = Annotated[Path, AfterValidator(_without_nul)]
-
-
-class DataConfig(Section):
-    """Which recordings, how they are cut, split and dealt out to clients.
-
-    ``people`` are ids, or ``all``, or every second one: ``even``, ``odd``. ``normalise`` defaults
-    to what suits the release (``fedaffect.release_choice``).
-    """
-
-    name: str = "synthetic"
-    root: CleanPath | None = None
-    modality: Literal["wrist", "chest", "both"] = "wrist"
-    allow_missing: bool = False
-    eval: Literal["auto", "unseen", "loso", "blocks", "random"] = "auto"
-    overlap: float = 0.5
-    gap_s: float = 60.0
-    people: tuple[str, ...] = ("all",)
-    normalise: Literal["public", "global", "subject", "none"] | None = None
-    partition: str = "subject"
-    partition_by: Literal["subject", "stress"] = "subject"
-    alpha: float = 0.3
-    shards_per_client: int = 2
-
-    @field_validator("people", mode="before")
-    @classmethod
-    def _people_list(cls, value: object) -> object:
-        return words(value)
-
-    @field_validator("name")
-    @classmethod
-    def _known_data(cls, value: str) -> str:
-        return registry.check_name("data", value)
-
-    @field_validator("partition")
-    @classmethod
-    def _known_partition(cls, value: str) -> str:
-        return registry.check_name("partition", value)
-
-    @field_validator("alpha", mode="before")
-    @classmethod
-    def _alpha(cls, value: object) -> float:
-        return require.number("--alpha", value, above=0)
-
-    @field_validator("overlap", mode="before")
-    @classmethod
-    def _overlap(cls, value: object) -> float:
-        return require.number("data.overlap", value, at_least=0, at_most=0.9)
-
-    @field_validator("gap_s", mode="before")
-    @classmethod
-    def _gap(cls, value: object) -> float:
-        return require.number("data.gap_s", value, at_least=0)
-
-    @field_validator("shards_per_client", mode="before")
-    @classmethod
-    def _shards(cls, value: object) -> int:
-        return require.integer("data.shards_per_client", value, at_least=1)
-
-
-class SyntheticConfig(Section):
-    """The simulated people of ``--data synthetic``; effect sizes are in units of the default.
-
-    ``people`` defaults to a fifth more than clients, so that some can be held out.
-    """
-
-    people: int | None = None
-    sessions: int = 3
-    session_s: float = 480.0
-    seed: int = 0
-    fingerprint: float = 1.0
-    stress_effect: float = 1.0
-    response_variation: float = 1.0
-    session_drift: float = 1.0
-
-    @field_validator("people", mode="before")
-    @classmethod
-    def _people(cls, value: object) -> int | None:
-        if value is None:
-            return None
-        return require.integer("synthetic.people", value, at_least=2, at_most=9999)
-
-    @field_validator("sessions", "seed", mode="before")
-    @classmethod
-    def _whole(cls, value: object, info: Any) -> int:
-        low = 1 if info.field_name == "sessions" else 0
-        return require.integer(f"synthetic.{info.field_name}", value, at_least=low)
-
-    @field_validator("session_s", mode="before")
-    @classmethod
-    def _length(cls, value: object) -> float:
-        return require.number("synthetic.session_s", value, at_least=60, at_most=36000)
-
-    @field_validator(
-        "fingerprint", "stress_effect", "response_variation", "session_drift", mode="before"
-    )
-    @classmethod
-    def _size(cls, value: object, info: Any) -> float:
-        return require.number(f"synthetic.{info.field_name}", value, at_least=0, at_most=100)
 
 
 class ModelConfig(Section):
@@ -184,6 +72,7 @@ class FederationConfig(Section):
     momentum: float = 0.9
     optimizer: Literal["sgd", "adam"] = "sgd"
     max_grad_norm: float | Literal["none"] = 1.0
+    class_weights: Literal["none", "client"] | None = None
 
     @field_validator("clients", mode="before")
     @classmethod
@@ -351,6 +240,22 @@ class RunConfig(Section):
         """Learning rate: as given, else 0.1, or 0.5 in noised steps, which are mostly noise."""
         few = FEW.lr if self.releases_few else 0.1
         return self.federation.lr or (0.5 if self.dp.unit == "window" else few)
+
+    @property
+    def class_weights(self) -> Literal["none", "client"]:
+        """Whether every client weighs its classes alike: as given, else ``none``."""
+        return self.federation.class_weights or "none"
+
+    @model_validator(mode="after")
+    def _weights_need_whole_clients(self) -> Self:
+        if self.class_weights == "client" and self.dp.unit == "window":
+            raise UsageError(
+                "E277",
+                "--class-weights client does not go with --unit window: the weight of a window "
+                "depends on the labels of the others",
+                do="--class-weights none, or --unit client",
+            )
+        return self
 
     def replace(self, changes: dict[str, Any]) -> RunConfig:
         """Return a copy with dotted keys changed, validated again."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 
 class Section(BaseModel):
@@ -14,3 +17,17 @@ class Section(BaseModel):
 def flag(field: str) -> str:
     """Return the option of ``field``: ``batch_size`` to ``--batch-size``."""
     return "--" + field.replace("_", "-")
+
+
+def words(value: object) -> object:
+    """Read ``stress,identity`` as the list of its words."""
+    return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
+
+
+def _without_nul(path: Path) -> Path:
+    if "\0" in str(path):
+        raise ValueError("should be a path without a NUL character")
+    return path
+
+
+CleanPath = Annotated[Path, AfterValidator(_without_nul)]

@@ -1,7 +1,7 @@
 """A small encoder: few numbers describe a window, and fewer still are trained on private people.
 
 Two layers turn F features into ``width`` numbers between -1 and 1; the stress head is one line
-through them: ``width + 1`` numbers.
+through them: ``width + 1`` numbers. Not from a paper.
 """
 
 from __future__ import annotations
