@@ -79,6 +79,14 @@ DEFENCES = {
     "head-local": f"{_DEFENCE}.head_local:HeadLocal",
     "none": f"{_DEFENCE}.none:NoDefence",
 }
+_PRETRAINING = "fedaffect.pretraining"
+OBJECTIVES = {
+    "adversarial": f"{_PRETRAINING}.adversarial:Adversarial",
+    "contrastive": f"{_PRETRAINING}.contrastive:Contrastive",
+    "emotion": f"{_PRETRAINING}.emotion:Emotion",
+    "reconstruction": f"{_PRETRAINING}.reconstruction:Reconstruction",
+    "stress": f"{_PRETRAINING}.stress:Stress",
+}
 ENGINES = {
     "local": "fedaffect.simulations.local:LocalGrid",
     "ray": "fedaffect.simulations.ray:RayGrid",
@@ -95,6 +103,7 @@ KINDS: dict[str, dict[str, str]] = {
     "dp": MECHANISMS,
     "attack": ATTACKS,
     "audit": AUDITS,
+    "objective": OBJECTIVES,
     "engine": ENGINES,
     "study": STUDIES,
 }

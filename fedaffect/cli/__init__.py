@@ -31,6 +31,7 @@ def build_command() -> click.Command:
         data,
         dp,
         listing,
+        pretrain,
         report,
         reproduce,
         simulate,
@@ -50,6 +51,7 @@ def build_command() -> click.Command:
     app.command(cls=PlainCommand, help=audit.HELP)(audit.audit)
     app.command(cls=PlainCommand, help=report.HELP)(report.report)
     app.command(cls=PlainCommand, help=compare.HELP)(compare.compare)
+    app.command(cls=PlainCommand, help=pretrain.HELP)(pretrain.pretrain)
     app.command(cls=PlainCommand, help=reproduce.HELP)(reproduce.reproduce)
     app.command(cls=PlainCommand, help=verify.HELP)(verify.verify)
     app.add_typer(data.app, name="data")

@@ -23,7 +23,7 @@ from fedaffect.models.backbone_card import BackboneCard
 from fedaffect.registry import did_you_mean
 
 SHIPPED = {
-    "stress-predict": "stress_predict.safetensors",
+    "stress-predict": "stress-predict.safetensors",
     "synthetic": "synthetic.safetensors",
 }
 LARGEST_BYTES = 256 * 1024**2
