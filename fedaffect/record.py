@@ -139,10 +139,26 @@ class ModelSummary(_Record):
     tasks: tuple[dict[str, Any], ...]
 
 
+class Instead(_Record):
+    """A run of few released numbers, planned in place of one that cannot learn.
+
+    ``command`` starts it; the other figures mean what they mean in ``Forecast``.
+    """
+
+    command: str
+    released: int
+    rounds: int
+    noise_multiplier: float
+    clients_per_round: float
+    break_even_clients: float
+    noise_to_signal: float
+
+
 class Forecast(_Record):
     """What was known before round 1: the noise, and whether such a run can learn.
 
-    ``can_learn`` is ``None`` where the lengths of noise and signal do not tell.
+    ``can_learn`` is ``None`` where the lengths of noise and signal do not tell; ``instead`` is
+    what to do where it cannot learn and few numbers could.
     """
 
     noise_multiplier: float | None
@@ -152,6 +168,43 @@ class Forecast(_Record):
     noise_to_signal: float | None
     can_learn: bool | None
     sentences: tuple[str, ...]
+    instead: Instead | None = None
+
+
+class PublicPeople(_Record):
+    """People whose recordings made a backbone: nothing protects them."""
+
+    title: str
+    people: int
+    windows: int
+    synthetic: bool
+    licence: str
+    citation: str
+
+
+class BackboneSummary(_Record):
+    """The public weights that a run started from, as the card in their file describes them.
+
+    ``objective`` holds the weight of every term that they were trained for.
+    """
+
+    name: str
+    about: str
+    sha256: str
+    objective: dict[str, float]
+    public_data: tuple[PublicPeople, ...]
+
+
+class ReleaseSummary(_Record):
+    """How many numbers were trained on private people and left their devices.
+
+    ``plan`` is ``full``, ``head``, ``adapter`` or the most numbers allowed.
+    """
+
+    plan: str
+    released: int
+    total: int
+    backbone: BackboneSummary | None = None
 
 
 class Provenance(_Record):
@@ -176,6 +229,7 @@ class RunRecord(_Record):
     ``no_dp`` holds the figures of the same run without DP (``None`` if this run is that one);
     ``iid_reference`` those of the same people dealt out IID without DP, shown beside partition
     ``subject``, where the model's own identity head stays near chance by construction.
+    ``release`` is ``None`` in records of older versions.
     """
 
     schema_version: int = RECORD_VERSION
@@ -183,6 +237,7 @@ class RunRecord(_Record):
     provenance: Provenance
     data: DataSummary
     model: ModelSummary
+    release: ReleaseSummary | None = None
     forecast: Forecast
     rounds: tuple[RoundRecord, ...]
     figures: Figures

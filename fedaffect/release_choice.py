@@ -10,17 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fedaffect.config import RunConfig
 from fedaffect.errors import DataError, UsageError
 from fedaffect.models.backbone import Backbone, PublicWeights, load_backbone
-from fedaffect.models.base import MultitaskModel
-from fedaffect.models.factory import ModelFactory
-from fedaffect.models.narrow_head import BLOCK
 from fedaffect.privacy.spec import BlockPolicy
+
+if TYPE_CHECKING:
+    from fedaffect.models.base import MultitaskModel
+    from fedaffect.models.factory import ModelFactory
 
 NO_BACKBONE = "none"
 DEFAULT_BACKBONE = "synthetic"
@@ -117,6 +118,8 @@ def policies(release: str | int, model: MultitaskModel) -> dict[str, BlockPolicy
     """
     if release == "full":
         return {}
+    from fedaffect.models.narrow_head import BLOCK
+
     kept: dict[str, BlockPolicy] = {
         f"task:{task.name}": "keep_local" for task in model.tasks if task.role == "private"
     }

@@ -25,6 +25,7 @@ from fedaffect.config_dp import DPConfig
 from fedaffect.config_sources import resolve
 from fedaffect.engine import starting
 from fedaffect.errors import PrivacyError
+from fedaffect.forecasts import advised_forecast
 from fedaffect.ledger_anchor import AnchoredBudget
 from fedaffect.outline import Outline, outline
 from fedaffect.privacy.noise import SecretNoiseKey, TestNoiseKey
@@ -110,7 +111,7 @@ def _carried_out(
     There is no record where it ended before every fold had a model.
     """
     folder = start.folder
-    heard.planned(planned, summary.forecast_of(planned), str(folder), start.run_id)
+    heard.planned(planned, advised_forecast(planned), str(folder), start.run_id)
     started, clock = datetime.now(UTC), time.perf_counter()
     with starting(planned, start.run_id) as engine:  # while the data are prepared
         experiment = build(planned.config, heard.stage, planned)

@@ -15,10 +15,10 @@ from typing import Any
 from fedaffect.build import Experiment
 from fedaffect.config import RunConfig
 from fedaffect.data.splits import Split
+from fedaffect.forecasts import advised_forecast
 from fedaffect.home import state_home
 from fedaffect.outline import Outline
 from fedaffect.privacy.base import ReleasePlan
-from fedaffect.privacy.forecast import plan_forecast
 from fedaffect.privacy.ledger import Ledger, ledger_path
 from fedaffect.privacy.noise import SecretNoiseKey
 from fedaffect.privacy.run_facts import RunFacts
@@ -35,6 +35,7 @@ from fedaffect.record import (
     RunRecord,
     SplitSummary,
 )
+from fedaffect.release_summary import release_summary
 from fedaffect.server.rounds import RoundLoop
 from fedaffect.server.training import Training
 from fedaffect.toml_text import to_toml
@@ -50,31 +51,6 @@ REFERENCE_IS_NOT_PRIVATE = (
     "The reference runs without DP were made for comparison; no guarantee covers them. With real "
     "people's data keep their figures to yourself."
 )
-
-
-def forecast_of(planned: Outline) -> Forecast:
-    """Return what the plan alone says about noise and learning."""
-    plan, mechanism = planned.plan, planned.mechanism
-    if mechanism.scale == 0:
-        return Forecast(
-            noise_multiplier=None,
-            noise_sd=None,
-            clients_per_round=plan.clients_per_round,
-            break_even_clients=None,
-            noise_to_signal=None,
-            can_learn=True,
-            sentences=(),
-        )
-    told = plan_forecast(mechanism, plan, planned.factory.layout)
-    return Forecast(
-        noise_multiplier=told.z,
-        noise_sd=told.noise_sd,
-        clients_per_round=plan.clients_per_round,
-        break_even_clients=told.n_break_even,
-        noise_to_signal=told.noise_to_signal,
-        can_learn=told.can_learn,
-        sentences=told.sentences,
-    )
 
 
 def promised(planned: Outline, other_runs: Spending | None = None) -> PrivacyStatement:
@@ -177,7 +153,7 @@ def record_of(
 ) -> RunRecord:
     """Return the record of a run."""
     config = experiment.config
-    forecast = forecast_of(experiment.outline)
+    forecast = advised_forecast(experiment.outline)
     return RunRecord(
         provenance=Provenance(
             run_id=run_id,
@@ -199,6 +175,7 @@ def record_of(
             blocks=experiment.factory.layout.block_sizes,
             tasks=tuple(asdict(task) for task in experiment.factory.build().tasks),
         ),
+        release=release_summary(experiment.outline),
         forecast=forecast,
         rounds=tuple(training.rounds),
         figures=figures,

@@ -186,7 +186,7 @@ def values(
         "sentences": [
             "Noise and signal are equal at 1,757 clients a round (total eps=5 at delta=1e-5, unit "
             "client, zero_out, external observer, over 40 releases).",
-            "Release fewer noised parameters: a frozen or public backbone with a small head.",
+            "Release few numbers on top of public weights. Type: fedaffect simulate --release head",
         ]
         if noised
         else [],

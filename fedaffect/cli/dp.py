@@ -13,8 +13,7 @@ from fedaffect.cli.plain import PlainCommand
 
 if TYPE_CHECKING:
     from fedaffect.config import RunConfig
-    from fedaffect.privacy.base import Method, Noise
-    from fedaffect.privacy.planning import NoisePlan, Setting
+    from fedaffect.privacy.planning import NoisePlan
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -22,12 +21,6 @@ app = typer.Typer(
     help="What a privacy budget means, before anything is trained.",
 )
 
-COUNTED: dict[str, tuple[Noise, Method]] = {  # kind of noise, and how it is accounted
-    "gaussian": ("gaussian", "tight"),
-    "laplace": ("laplace", "tight"),
-    "moments": ("gaussian", "rdp"),
-}
-DEFAULT_CLIENTS = 20
 PATIENCE_S = 2.0  # silence that needs no explanation
 
 
@@ -123,8 +116,10 @@ def plan(
     from fedaffect.release_choice import with_release
 
     config = with_release(config)[1]
-    asked = _setting(config, windows, people)
+    from fedaffect.cli.dp_setting import advised, setting_of
     from fedaffect.privacy.planning import plan_noise
+
+    asked = setting_of(config, windows, people)
 
     ready = plan_noise(
         asked,
@@ -133,10 +128,13 @@ def plan(
         table=not quiet,
         tell=_Progress(quiet),
     )
+    better, advice = advised(ready, config, people)
     if as_json:
-        typer.echo(json.dumps(_document(ready, config), indent=1, allow_nan=False))
+        document = _document(ready, config)
+        document["instead"] = better.model_dump() if better else None
+        typer.echo(json.dumps(document, indent=1, allow_nan=False))
         return
-    _show(ready, no_color)
+    _show(ready, advice, no_color)
 
 
 class _Progress:
@@ -149,121 +147,6 @@ class _Progress:
         if not self.quiet and time.monotonic() - self.last > PATIENCE_S:
             typer.echo(f"  ... {done} of {total} cells of the table", err=True)
             self.last = time.monotonic()
-
-
-def _setting(config: RunConfig, windows: str | None, people: str | None) -> Setting:
-    """Return what is planned.
-
-    Raises:
-        UsageError: E200 --windows is missing; E224 delta is not below 1 / units; E232 options that
-            do not go together; E236 too few windows.
-    """
-    from fedaffect import require
-    from fedaffect.errors import UsageError
-    from fedaffect.privacy.base import ReleasePlan
-    from fedaffect.privacy.budget import budget_of
-    from fedaffect.privacy.planning import Setting
-    from fedaffect.privacy.spec import PrivacySpec
-
-    dp, f = config.dp, config.federation
-    clients = f.clients or DEFAULT_CLIENTS
-    identities = require.integer("--people", people or clients, at_least=1)
-    local: dict[str, Any] = {}
-    units = clients
-    if isinstance(dp.clip, str):
-        raise UsageError("E232", "dp plan takes a clip norm that stays", do="give --clip 1.0")
-    if dp.unit == "window":
-        local = _local_steps(config, windows)
-        units = clients * local.pop("windows")
-    elif windows is not None:
-        raise UsageError("E232", "--windows goes with --unit window", do="drop it, or add that")
-    noise, method = COUNTED[dp.mechanism]
-    poisson = f.sampler == "bernoulli" and f.fraction < 1
-    spec = PrivacySpec(dp.mechanism, dp.eps, dp.delta, z=dp.z, unit=dp.unit)
-    release = ReleasePlan(config.rounds, clients, 1.0, "full", units, 1, 1)
-    return Setting(
-        noise=noise,
-        method=method,
-        where="client" if dp.unit == "window" or dp.where == "client" else "server",
-        unit=dp.unit,
-        delta=budget_of(spec, release).delta,
-        rounds=config.rounds,
-        clients=clients,
-        fraction=f.fraction,
-        poisson=poisson,
-        clip=dp.clip,
-        blocks=_blocks(config, identities),
-        **local,
-    )
-
-
-def _local_steps(config: RunConfig, windows: str | None) -> dict[str, Any]:
-    """Return the local steps of unit ``window``."""
-    from fedaffect import require
-    from fedaffect.errors import UsageError
-    from fedaffect.privacy.mechanisms.window_noise import local_steps, sampling_rate
-
-    f = config.federation
-    if config.dp.mechanism == "laplace":
-        raise UsageError("E232", "--unit window does not go with --dp laplace", do="--dp gaussian")
-    if config.dp.where == "server":
-        raise UsageError(
-            "E232",
-            "--unit window draws its noise in the local steps of the clients",
-            do="drop --dp-where server",
-        )
-    if windows is None:
-        raise UsageError(
-            "E200",
-            "--unit window needs the number of windows of one client",
-            do="add --windows, such as --windows 300; of several clients the smallest",
-        )
-    n = require.integer("--windows", windows, at_least=1)
-    batch_size = f.batch_size or min(config.batch_size, n)
-    if n < batch_size:
-        raise UsageError(
-            "E236",
-            f"--windows {n} is fewer than --batch-size {batch_size}: no rate of at most 1 "
-            "draws such a batch",
-            do=f"--batch-size {n}",
-        )
-    return {
-        "windows": n,
-        "local_rate": sampling_rate(n, batch_size),
-        "local_steps": local_steps(n, batch_size, config.local_epochs),
-        "batch_size": batch_size,
-    }
-
-
-def _blocks(config: RunConfig, identities: int) -> dict[str, int]:
-    """Return the sizes of the released blocks, without loading a network where they are known."""
-    from fedaffect.privacy.block_sizes import cached_block_sizes
-
-    model = config.model
-    tasks = model.tasks or ()
-
-    def make() -> dict[str, int]:
-        from fedaffect.outline import network_of
-        from fedaffect.privacy.blocks import block_plan
-        from fedaffect.privacy.spec import PrivacySpec
-        from fedaffect.release_choice import policies, with_release
-
-        start, _ = with_release(config)
-        factory = network_of(config, start, identities)
-        withheld = policies(model.release or "full", factory.build())
-        plan = block_plan(PrivacySpec("none", policies=withheld), factory.layout, noise=False)
-        sizes = plan.layout.block_sizes
-        return {block: sizes[block] for block in plan.named("clear")}
-
-    key: dict[str, str | int] = {
-        "model": str(model.name),
-        "tasks": ",".join(tasks),
-        "people": identities,
-        "modality": "wrist",
-        "backbone": str(model.backbone_sha256),
-        "release": str(model.release),
-    }
-    return cached_block_sizes(key, make)
 
 
 def _document(ready: NoisePlan, config: RunConfig) -> dict[str, Any]:
@@ -281,12 +164,12 @@ def _document(ready: NoisePlan, config: RunConfig) -> dict[str, Any]:
     return {"schema_version": 1, **values}
 
 
-def _show(ready: NoisePlan, no_color: bool) -> None:
+def _show(ready: NoisePlan, advice: str, no_color: bool) -> None:
     from rich.console import Console
     from rich.text import Text
 
     from fedaffect.cli.dp_text import lines
 
     console = Console(no_color=no_color or None, highlight=False, soft_wrap=True)
-    for line, style in lines(ready):
+    for line, style in lines(ready, advice):
         console.print(Text(line, style=style))

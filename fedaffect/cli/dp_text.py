@@ -19,8 +19,13 @@ ASKED, PLAIN = "bold", ""
 Styled = tuple[str, str]
 
 
-def lines(ready: NoisePlan) -> Iterator[Styled]:
-    """Yield every line with its style."""
+def lines(ready: NoisePlan, advice: str = "") -> Iterator[Styled]:
+    """Yield every line with its style.
+
+    Args:
+        ready: The plan.
+        advice: What to do instead; a command at its end, after a colon, gets a line of its own.
+    """
     s = ready.setting
     yield from _part("plan", "nothing is trained, no data are read")
     yield from _part("protects", UNITS[s.unit])
@@ -37,6 +42,10 @@ def lines(ready: NoisePlan) -> Iterator[Styled]:
     yield from _part("break-even", _break_even(ready))
     times, n = ready.noise_to_signal, ready.setting.clients_per_round
     yield from _part("", f"with {n:,.4g} the noise is {times:,.3g} times as long as the signal")
+    if advice:
+        text, _, command = advice.partition("Type: ")
+        yield from _part("instead", text.strip())
+        yield from _typed(command)
     if ready.table:
         yield "", PLAIN
         yield from _table(ready)
@@ -47,6 +56,17 @@ def _part(label: str, text: str, style: str = PLAIN) -> Iterator[Styled]:
     wrapped = textwrap.wrap(text, WIDTH - len(room), break_on_hyphens=False)
     for i, line in enumerate(wrapped):
         yield f"  {label:<{LABEL}}{line}" if i == 0 else room + line, style
+
+
+def _typed(command: str) -> Iterator[Styled]:
+    """Yield a command so that it can be copied: a shell reads its lines as one."""
+    if "'" in command:  # a quoted word must stay in one line
+        yield f"  {command}", ASKED
+        return
+    parts = textwrap.wrap(command, WIDTH - 6, break_long_words=False, break_on_hyphens=False)
+    for part in parts[:-1]:
+        yield f"  {part} \\", ASKED
+    yield from [(f"  {part}", ASKED) for part in parts[-1:]]
 
 
 def _taking(s: Setting) -> str:

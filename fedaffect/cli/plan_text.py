@@ -94,11 +94,11 @@ def _defence(outline: Outline) -> list[str]:
 
 def sized_lines(experiment: Experiment, spent: Spending | None) -> list[str]:
     """Return what per-window noise costs, once the windows are counted; else nothing."""
-    from fedaffect.summary import forecast_of
+    from fedaffect.forecasts import advised_forecast
 
     if experiment.mechanism.noise_at != "steps":
         return []
-    first, *more = cost_lines(experiment.outline, forecast_of(experiment.outline), spent)
+    first, *more = cost_lines(experiment.outline, advised_forecast(experiment.outline), spent)
     return [f"  privacy  {first.strip()}", *more]
 
 

@@ -110,11 +110,11 @@ def _configuration(
 
 def _dry_run(config: RunConfig, origins: dict[str, str], view: View, as_json: bool) -> None:
     """Print the plan; read no signal."""
+    from fedaffect.forecasts import advised_forecast
     from fedaffect.outline import outline
-    from fedaffect.summary import forecast_of
 
     planned = outline(config)
-    forecast = forecast_of(planned)
+    forecast = advised_forecast(planned)
     view.planned(planned, forecast, None, None)
     if not as_json:
         view.origins(planned.config, origins)

@@ -121,13 +121,6 @@ def _advice(
         f"Noise and signal are equal at {math.ceil(needed):,} clients a round, "
         f"{_noised(mechanism, plan)}.",
     ]
-    if len(mechanism.groups) == 1:
-        affordable = _most_parameters(d, ratio, noise)
-        fewer = f"at most {affordable:,}" if affordable else "none"
-        lines.append(
-            f"Release fewer noised parameters: with {n:,.4g} clients this noise carries {fewer} "
-            "(a frozen or public backbone with a small head)."
-        )
     if plan.releases > 1:
         lines.append("Use fewer rounds: each one costs budget. Use more clients: noise is shared.")
     else:
@@ -151,12 +144,3 @@ def _noised(mechanism: Mechanism, plan: ReleasePlan) -> str:
     if not protects(mechanism):
         return "for the noised blocks alone: the others leave in the clear, without a finite eps"
     return f"at a noise multiplier of {mechanism.scale:.4g} over {times(plan.releases, 'release')}"
-
-
-def _most_parameters(d: int, ratio: float, noise: Noise) -> int:
-    """Return how many noised parameters the planned clients carry at noise as long as the signal.
-
-    At a given budget the length of Gaussian noise over that of the signal grows with the root of
-    the parameters, and that of Laplace noise in proportion.
-    """
-    return int(d / ratio if noise == "laplace" else d / ratio**2)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from fedaffect.forecasts import forecast_of
 from fedaffect.privacy.wording import eps_text
-from fedaffect.summary import forecast_of, promised
+from fedaffect.summary import promised
 from fedaffect.sweeping.cells import Cell
 
 

@@ -113,9 +113,3 @@ def test_advice_says_what_the_noise_was_sized_for(
     name: str, spec: dict[str, Any], words: str
 ) -> None:
     assert words in " ".join(forecast(name, **spec).sentences)
-
-
-def test_advised_parameters_are_what_the_clients_carry() -> None:
-    seen = forecast("gaussian")
-    assert "at most 12" in " ".join(seen.sentences)
-    assert 12 <= (20 / seen.z) ** 2 < 13
