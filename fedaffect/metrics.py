@@ -7,11 +7,12 @@ that were called j.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from fedaffect.record import Estimate
 from fedaffect.rng import generator
 
 LEVEL = 0.95
@@ -177,6 +178,40 @@ def room_at_the_ends(value: float, low: float, high: float, people: int) -> tupl
     if value == 0:
         high = max(high, 1 - least)
     return low, high
+
+
+def estimate(interval: Interval, chance: float | None) -> Estimate:
+    """Return ``interval`` as it is recorded, beside its chance level."""
+    return Estimate(
+        value=interval.value,
+        low=interval.low,
+        high=interval.high,
+        chance=chance,
+        n_people=interval.n_people,
+    )
+
+
+def mean_estimate(estimates: Sequence[Estimate]) -> Estimate:
+    """Return the mean of one figure over seeds; undefined where one is.
+
+    An end of the interval is the mean of the ends. The standard deviation of a mean is at most the
+    mean of the standard deviations, whatever the seeds share: the mean interval is not too short.
+    """
+    if len(estimates) == 1 or any(e.value is None for e in estimates):
+        return next((e for e in estimates if e.value is None), estimates[0])
+
+    def mean(part: Callable[[Estimate], float | None]) -> float | None:
+        known = [value for e in estimates if (value := part(e)) is not None]
+        return float(np.mean(known)) if len(known) == len(estimates) else None
+
+    return Estimate(
+        value=mean(lambda e: e.value),
+        low=mean(lambda e: e.low),
+        high=mean(lambda e: e.high),
+        chance=mean(lambda e: e.chance),
+        n_people=min(e.n_people for e in estimates),
+        note=f"mean of {len(estimates)} seeds",
+    )
 
 
 def stress_scores(

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from fedaffect.privacy.attacks.statistics import naming_cap
 from fedaffect.record import RunRecord
 from fedaffect.reports import guarantee
 from fedaffect.reports.formats import delta, epsilon, number, percent
@@ -66,16 +67,6 @@ def allowed_by(privacy: Mapping[str, Any]) -> Allowed | None:
     if guarantee.status(privacy) != "FORMAL" or eps is None:
         return None
     return Allowed(mu, eps, at or 0.0)
-
-
-def naming_cap(eps: float, at: float, n: int) -> float:
-    """Return the largest chance of naming who of ``n`` sent an upload.
-
-    The uploads are pairwise (``eps``, ``at``) indistinguishable (replace-one):
-    (e^eps + (n - 1) delta) / (e^eps + n - 1).
-    """
-    shrunk = math.exp(-eps)
-    return min(1.0, (1 + (n - 1) * at * shrunk) / (1 + (n - 1) * shrunk))
 
 
 def card_rows(record: RunRecord) -> list[tuple[str, ...]]:

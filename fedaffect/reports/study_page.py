@@ -13,6 +13,7 @@ from fedaffect.reports.page_template import render
 from fedaffect.reports.pareto import Point, tradeoff_front
 from fedaffect.reports.study_figure import draw
 from fedaffect.reports.svg import Drawing
+from fedaffect.reports.wording import SIMULATED, SYNTHETIC
 from fedaffect.study_record import Candidate, StudyRecord, StudyTable, TrialRecord
 
 SECTIONS = (
@@ -35,15 +36,6 @@ TRIAL_COLUMNS = (
     "Own head (not a privacy metric)", "Best fresh attacker", "Raw features", "Chance", "Guarantee",
     "Time",
 )  # fmt: skip
-SYNTHETIC = (
-    "SYNTHETIC people",
-    "The people and signals are invented by a generator. The figures show how the method behaves; "
-    "they say nothing about real people.",
-)
-SIMULATED = (
-    "SIMULATED federation, real recordings",
-    "The recordings are of real people; the federation was simulated on one installation.",
-)
 LIMITS = (
     "Intervals are over people and hold for these people's kind; differences between cells have "
     "no interval of their own.",

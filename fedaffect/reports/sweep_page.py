@@ -9,6 +9,7 @@ from fedaffect.reports.formats import accuracy, attacker, delta, epsilon, number
 from fedaffect.reports.html_page import thinned
 from fedaffect.reports.page_template import render
 from fedaffect.reports.pareto import Point, tradeoff_front
+from fedaffect.reports.wording import SIMULATED, SYNTHETIC
 from fedaffect.sweep_record import (
     CellRecord,
     OverSeeds,
@@ -31,16 +32,6 @@ SETTING_COLUMNS = ("Setting", "Seeds", "Stress, balanced accuracy", "Chance",
 PRIVACY_COLUMNS = ("Setting", "Status", "Mechanism", "Unit", "ε, whole run", "δ", "Noise",
                    "Claim for one round", "Worth of it")  # fmt: skip
 CELL_COLUMNS = ("Cell", "State", "Run", "Stress", "Strongest fresh attacker", "Attacker", "ε")
-SYNTHETIC = (
-    "SYNTHETIC people",
-    "The people and signals are invented by a generator. The figures show how the method behaves; "
-    "they say nothing about real people.",
-)
-SIMULATED = (
-    "SIMULATED federation, real recordings",
-    "The recordings are of real people; the federation was simulated on one installation, so "
-    "networks, hardware and human operators are not tested.",
-)
 LESS_RELIABLE = "A hollow mark or a status other than FORMAL holds no guarantee, whatever its ε."
 
 

@@ -69,19 +69,21 @@ GLOSSARY = (
 )  # fmt: skip
 
 
+SYNTHETIC = (
+    "SYNTHETIC people",
+    "The people and signals are invented by a generator. The figures show how the method behaves; "
+    "they say nothing about real people.",
+)
+SIMULATED = (
+    "SIMULATED federation, real recordings",
+    "The recordings are of real people; the federation was simulated on one installation, so "
+    "networks, hardware and human operators are not tested.",
+)
+
+
 def banner(record: RunRecord) -> tuple[str, str]:
     """Return the headline and the sentence of the banner."""
-    if record.data.synthetic:
-        return (
-            "SYNTHETIC people",
-            "The people and signals are invented by a generator. The figures show how the method "
-            "behaves; they say nothing about real people.",
-        )
-    return (
-        "SIMULATED federation, real recordings",
-        "The recordings are of real people; the federation was simulated on one installation, so "
-        "networks, hardware and human operators are not tested.",
-    )
+    return SYNTHETIC if record.data.synthetic else SIMULATED
 
 
 def tested_on(record: RunRecord) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from fedaffect.record import Estimate, Figures
+from fedaffect.metrics import mean_estimate
+from fedaffect.record import Figures
 from fedaffect.study_record import CurvePoint, TrialRecord
 
 _SINGLE = (
@@ -25,25 +26,6 @@ def over_seeds(trials: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:
     for one in trials:
         groups.setdefault(one.name.partition("@")[0], []).append(one)
     return tuple(_mean_trial(group) for group in groups.values())
-
-
-def mean_estimate(estimates: Sequence[Estimate]) -> Estimate:
-    """Return the mean; undefined where one is. An end of the interval is the mean of the ends."""
-    if len(estimates) == 1 or any(e.value is None for e in estimates):
-        return next((e for e in estimates if e.value is None), estimates[0])
-
-    def mean(part: Callable[[Estimate], float | None]) -> float | None:
-        known = [value for e in estimates if (value := part(e)) is not None]
-        return float(np.mean(known)) if len(known) == len(estimates) else None
-
-    return Estimate(
-        value=mean(lambda e: e.value),
-        low=mean(lambda e: e.low),
-        high=mean(lambda e: e.high),
-        chance=mean(lambda e: e.chance),
-        n_people=min(e.n_people for e in estimates),
-        note=f"mean of {len(estimates)} seeds",
-    )
 
 
 def _mean_trial(trials: Sequence[TrialRecord]) -> TrialRecord:

@@ -216,13 +216,7 @@ def _attacked(attack: IdentityAttack) -> Estimate:
 def _estimate(interval: metrics.Interval | None, chance: float | None) -> Estimate:
     if interval is None:
         return Estimate(value=None, chance=chance, note="n/a (one class)")
-    return Estimate(
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
-        chance=chance,
-        n_people=interval.n_people,
-    )
+    return metrics.estimate(interval, chance)
 
 
 def _per_person(

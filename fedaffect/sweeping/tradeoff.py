@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from statistics import fmean
+from collections.abc import Sequence
 
+from fedaffect.metrics import mean_estimate
 from fedaffect.record import Estimate, RunRecord
 from fedaffect.reports.pareto import finding, front, hypervolume
 from fedaffect.reports.sweep_page import points_of
@@ -90,28 +90,14 @@ def with_tradeoff(record: SweepRecord, spent: tuple[str, ...]) -> SweepRecord:
 
 
 def over_seeds(estimates: Sequence[Estimate]) -> OverSeeds:
-    """Return the mean over seeds with the mean interval over people, and the spread over seeds.
-
-    The standard deviation of a mean is at most the mean of the standard deviations, whatever the
-    seeds share: the mean interval is not too short.
-    """
+    """Return the mean over seeds with the mean interval over people, and the spread over seeds."""
     values = [e.value for e in estimates if e.value is not None]
-    if len(values) < len(estimates):
-        missing = next(e for e in estimates if e.value is None)
-        return OverSeeds(figure=missing, lowest=None, highest=None)
-
-    def mean(part: Callable[[Estimate], float | None]) -> float | None:
-        parts = [p for e in estimates if (p := part(e)) is not None]
-        return fmean(parts) if len(parts) == len(estimates) else None
-
-    figure = Estimate(
-        value=fmean(values),
-        low=mean(lambda e: e.low),
-        high=mean(lambda e: e.high),
-        chance=mean(lambda e: e.chance),
-        n_people=min(e.n_people for e in estimates),
+    known = len(values) == len(estimates)
+    return OverSeeds(
+        figure=mean_estimate(estimates),
+        lowest=min(values) if known else None,
+        highest=max(values) if known else None,
     )
-    return OverSeeds(figure=figure, lowest=min(values), highest=max(values))
 
 
 def _setting(name: str, cells: Sequence[CellRecord]) -> SettingRecord:

@@ -12,7 +12,8 @@ from report_reader import words
 from report_sample import FORMAL, NO_DP, PARTIAL, sample
 from scipy.stats import norm
 
-from fedaffect.reports.attack_card import Allowed, allowed_by, attack_card, card_rows, naming_cap
+from fedaffect.privacy.attacks.statistics import naming_cap
+from fedaffect.reports.attack_card import Allowed, allowed_by, attack_card, card_rows
 from fedaffect.reports.break_even import break_even, finding
 from fedaffect.reports.spending import spending
 

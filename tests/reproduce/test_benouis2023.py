@@ -107,6 +107,10 @@ class TestVerdicts:
         assert "leaves the attacker 88.0 %" in said.why.replace("\u00a0", " ")
         assert verdict(found, "re-identification").agrees == "no"
 
+    def test_a_head_that_is_never_right_is_limited(self) -> None:
+        ruined = planted(HEAD, own=0.0, fresh=0.9, claimed=claim(None, 49.9))
+        assert verdict(findings(planted("clients-20"), ruined), "re-identification").agrees == "no"
+
     def test_an_attacker_who_falls_with_stress_is_no_trade_off(self) -> None:
         ruined = planted(HEAD, stress=0.6, own=0.1, fresh=0.1, claimed=claim(None, 1.0))
         assert verdict(findings(planted("clients-20"), ruined), "hides identity").agrees == "no"

@@ -14,6 +14,7 @@ def test_the_mean_over_seeds_keeps_the_intervals_of_people():
     assert over.figure.low == pytest.approx(0.5)  # mean of .5 and .5
     assert over.figure.high == pytest.approx(0.9)  # mean of .7 and 1.1
     assert (over.lowest, over.highest) == (0.6, 0.8)
+    assert over.figure.note == "mean of 2 seeds"
 
 
 def test_one_seed_is_told_as_it_is():

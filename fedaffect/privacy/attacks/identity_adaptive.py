@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from fedaffect.audit_record import AttackResult, AttackRow, Threat
+from fedaffect.metrics import estimate
 from fedaffect.privacy.attacks.base import IdentityAttack, IdentityAttacker
 from fedaffect.privacy.attacks.enrolment import finite, narrowed, thinned
 from fedaffect.privacy.attacks.evidence import Evidence
@@ -24,7 +25,6 @@ from fedaffect.privacy.attacks.naming import (
     chance_of,
     closed_set,
     embedding_of,
-    estimate,
     found,
     notes_on,
     released_layers,

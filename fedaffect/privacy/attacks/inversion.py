@@ -15,6 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from fedaffect.audit_record import AttackResult, Threat
+from fedaffect.metrics import estimate
 from fedaffect.privacy.attacks.attacker_uploads import STEPS_NOTE, moved, released
 from fedaffect.privacy.attacks.evidence import Evidence, Windows
 from fedaffect.privacy.attacks.inversion_rows import (
@@ -24,7 +25,7 @@ from fedaffect.privacy.attacks.inversion_rows import (
     names_in,
     rows_of,
 )
-from fedaffect.privacy.attacks.naming import FEWEST, NOT_DETECTED, chance_of, estimate
+from fedaffect.privacy.attacks.naming import FEWEST, NOT_DETECTED, chance_of
 from fedaffect.privacy.attacks.reconstruct import Effort, LocalTrainingOf, reconstruct
 from fedaffect.privacy.attacks.reconstruction_scores import Attacked, matched
 from fedaffect.rng import generator

@@ -10,10 +10,10 @@ from typing import Literal
 import numpy as np
 
 from fedaffect.audit_record import AttackRow
+from fedaffect.metrics import estimate
 from fedaffect.privacy.attacks.base import IdentityAttack
 from fedaffect.privacy.attacks.channels import channels_of
 from fedaffect.privacy.attacks.evidence import Evidence, Windows
-from fedaffect.privacy.attacks.naming import estimate
 from fedaffect.privacy.attacks.reconstruction_scores import (
     Attacked,
     correlation,

@@ -16,12 +16,14 @@ from typing import ClassVar
 import numpy as np
 
 from fedaffect.audit_record import AttackResult, AttackRow, Threat
+from fedaffect.metrics import estimate
 from fedaffect.privacy.attacks.base import IdentityAttack
 from fedaffect.privacy.attacks.enrolment import finite
 from fedaffect.privacy.attacks.evidence import Claim, Evidence, RoundUploads
 from fedaffect.privacy.attacks.identity import scored, strongest
-from fedaffect.privacy.attacks.naming import FEWEST, NOT_DETECTED, chance_of, estimate
+from fedaffect.privacy.attacks.naming import FEWEST, NOT_DETECTED, chance_of
 from fedaffect.privacy.attacks.pair_scores import PairScores, strongest_eer, unit_rows
+from fedaffect.privacy.attacks.statistics import naming_cap
 from fedaffect.record import Estimate
 
 WHOLE = "whole upload"
@@ -118,18 +120,6 @@ class Linkability:
             }
             | found
         )
-
-
-def naming_cap(eps: float, delta: float, clients: int) -> float:
-    """Return the most that anyone can reach in naming one of ``clients`` senders.
-
-    Under replace-one (eps, delta) the probability of naming i when i sent is at most e^eps times
-    that of naming i when j sent, plus delta. Summed over all i and j, with every sender equally
-    likely: (e^eps + (N - 1) delta) / (e^eps + N - 1). It caps naming the sender of an upload, not
-    recognising a person from signals.
-    """
-    grown = math.exp(min(eps, 700.0))
-    return min(1.0, (grown + (clients - 1) * delta) / (grown + clients - 1))
 
 
 def _cap(claims: tuple[Claim, ...], clients: int) -> float | None:

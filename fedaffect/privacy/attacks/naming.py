@@ -12,11 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fedaffect.metrics import Interval
 from fedaffect.privacy.attacks.base import IdentityAttack
 from fedaffect.privacy.attacks.evidence import Evidence, Windows
 from fedaffect.privacy.attacks.statistics import smallest_effect
-from fedaffect.record import Estimate
 from fedaffect.rng import generator
 
 LEVEL = 0.05  # of the test behind the word "detected"
@@ -201,14 +199,3 @@ def released_layers(
 def embedding_of(layers: Iterable[str]) -> str:
     """Return the name of the released embedding: the last layer before the heads."""
     return [name for name in layers if not name.startswith("task:")][-1]
-
-
-def estimate(interval: Interval, chance: float) -> Estimate:
-    """Return ``interval`` as it is recorded, beside its chance level."""
-    return Estimate(
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
-        chance=chance,
-        n_people=interval.n_people,
-    )

@@ -13,8 +13,8 @@ from functools import cached_property
 import numpy as np
 
 from fedaffect.audit_record import RocPoint
-from fedaffect.metrics import interval_of, room_at_the_ends
-from fedaffect.privacy.attacks.naming import estimate, permutations
+from fedaffect.metrics import estimate, interval_of, room_at_the_ends
+from fedaffect.privacy.attacks.naming import permutations
 from fedaffect.privacy.attacks.statistics import RESAMPLES, equal_error_rate, roc, tpr_at
 from fedaffect.record import Estimate
 from fedaffect.rng import generator

@@ -5,6 +5,7 @@ Shapes: m members (positives), k non-members (negatives), P people.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -92,3 +93,15 @@ def smallest_effect(chance: float, deviation: float, power: float = 0.9) -> floa
     from scipy.special import ndtri
 
     return float(min(1.0, chance + (ndtri(0.975) + ndtri(power)) * deviation))
+
+
+def naming_cap(eps: float, delta: float, clients: int) -> float:
+    """Return the most that anyone can reach in naming one of ``clients`` senders.
+
+    Under replace-one (eps, delta) the probability of naming i when i sent is at most e^eps times
+    that of naming i when j sent, plus delta. Summed over all i and j, with every sender equally
+    likely: (e^eps + (N - 1) delta) / (e^eps + N - 1). It caps naming the sender of an upload, not
+    recognising a person from signals.
+    """
+    grown = math.exp(min(eps, 700.0))
+    return min(1.0, (grown + (clients - 1) * delta) / (grown + clients - 1))

@@ -143,7 +143,11 @@ def _all_layers(results: Results) -> Verdict | None:
 
 
 def _headline(results: Results) -> Verdict | None:
-    trials = [t for t in results.all_noised if not t.stopped and (_own(t) or 1.0) <= 0.47]
+    trials = [
+        t
+        for t in results.all_noised
+        if not t.stopped and (own := _own(t)) is not None and own <= HEADLINE_IDENTITY.value
+    ]
     if not trials:
         return None
     best = max(trials, key=lambda t: value(t.figures, STRESS) or 0.0)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from fedaffect.privacy.attacks.evidence import Claim, RoundUploads
-from fedaffect.privacy.attacks.linkability import WHOLE, Linkability, naming_cap
+from fedaffect.privacy.attacks.linkability import WHOLE, Linkability
+from fedaffect.privacy.attacks.statistics import naming_cap
 from fedaffect.registry import resolve
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "dp_vectors.json").read_text())
