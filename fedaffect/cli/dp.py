@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fedaffect.cli import dp_tune
 from fedaffect.cli.plain import PlainCommand
 
 if TYPE_CHECKING:
@@ -24,9 +25,7 @@ app = typer.Typer(
 PATIENCE_S = 2.0  # silence that needs no explanation
 
 
-@app.callback()
-def group() -> None:
-    """Keep ``plan`` a sub-command while it is the only one."""
+app.command(name="tune", cls=PlainCommand)(dp_tune.tune)
 
 
 @app.command(cls=PlainCommand)

@@ -1,0 +1,1 @@
+"""Choosing rounds, clip, local training and released numbers on public people."""
