@@ -50,6 +50,42 @@ class Claimed(_Record):
     adjacency: str
 
 
+class ReleaseFigures(_Record):
+    """What few released numbers achieve and give away, by noise draw and person.
+
+    Args:
+        tested_on: Whose windows the stress scores are of, in words.
+        people: Ids of the people with both classes in their test windows.
+        stress: Balanced accuracy of every draw on every person, (draws, people).
+        public: The same of the public start on the same windows, by person.
+        numbers: Numbers that leave a client in a round.
+        parameters: Parameters of the whole network.
+        rounds: Releases of one training.
+        eps: Total eps for one client; ``None`` without a promise.
+        delta: Its delta.
+        noise_multiplier: z, noise / sensitivity; ``None`` without noise.
+        break_even: Clients at which noise and signal are equal; ``None`` without noise.
+        simulated_status: Status of the statement that ``fedaffect simulate`` ends with.
+        membership: Area under the ROC of an attacker who asks whether a person took part.
+        left_out: How often an attacker names the one person who did not.
+    """
+
+    tested_on: str
+    people: tuple[str, ...]
+    stress: tuple[tuple[float, ...], ...]
+    public: tuple[float, ...]
+    numbers: int
+    parameters: int
+    rounds: int
+    eps: float | None
+    delta: float | None
+    noise_multiplier: float | None
+    break_even: float | None
+    simulated_status: str
+    membership: Estimate
+    left_out: Estimate
+
+
 class TrialRecord(_Record):
     """One cell: a training on every fold, and the attackers.
 
@@ -65,6 +101,8 @@ class TrialRecord(_Record):
         curve: What they achieved round by round; empty where only the end was evaluated.
         status: Status of the privacy statement.
         claimed: The paper's claim for this noise; ``None`` without noise.
+        released: Scores by noise draw, and attacks on the released numbers; ``None`` where the
+            cell has one draw, of a secret key.
         stopped: Why it has no whole training, such as divergence; empty otherwise.
         seconds: What the cell cost.
     """
@@ -80,6 +118,7 @@ class TrialRecord(_Record):
     curve: tuple[CurvePoint, ...] = ()
     status: str
     claimed: Claimed | None = None
+    released: ReleaseFigures | None = None
     stopped: str = ""
     seconds: float
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from tiny import tiny
@@ -10,6 +11,8 @@ from fedaffect.config import RunConfig
 from fedaffect.reproduce.cell import Cell
 from fedaffect.reproduce.setting import Setting
 from fedaffect.reproduce.study import Findings, Options, Search
+from fedaffect.reproduce.task import Task
+from fedaffect.reproduce.trial import trial_of
 from fedaffect.study_record import Mark, Panel, StudyFigure, StudyTable, TrialRecord, Verdict
 
 PRINTED = Setting(lr=0.0005, momentum=0.0, max_grad_norm=None)
@@ -50,6 +53,13 @@ class TinyStudy:
         noised = Cell("noised", "with noise", config.replace(NOISE), family="Gaussian 1")
         plain = Cell("plain", "no noise", config, curve=True)
         return (plain,) if options.quick else (plain, noised)
+
+    def prepare(self, options: Options, folder: Path) -> None:
+        """Write nothing: the cells read the data alone."""
+
+    def measure(self, task: Task) -> TrialRecord:
+        """Train and attack the cell of ``task``."""
+        return trial_of(task)
 
     def findings(self, options: Options, trials: Mapping[str, TrialRecord]) -> Findings:
         """Return one of everything."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from fedaffect.reproduce.cell import Cell
 from fedaffect.reproduce.seeds import over_seeds
 from fedaffect.reproduce.setting import Setting, best, candidate, validation_loss
 from fedaffect.reproduce.study import Options, Search, Study
-from fedaffect.reproduce.trial import trial
+from fedaffect.reproduce.task import Task
 from fedaffect.run_lock import RunLock
 from fedaffect.study_record import Candidate, StudyRecord, TrialRecord
 from fedaffect.summary import environment
@@ -46,28 +46,6 @@ class Loss(BaseModel):
 
     loss: float | None
     seconds: float
-
-
-@dataclass(frozen=True)
-class Task:
-    """One thing to do in a worker process.
-
-    Args:
-        cell: What is trained.
-        setting: Whether only its loss on held-out training windows is asked for.
-        folder: The folder of the study.
-        key: Digest of everything that decides the result.
-    """
-
-    cell: Cell
-    setting: bool
-    folder: Path
-    key: str
-
-    @property
-    def file(self) -> str:
-        """Name of the result."""
-        return f"{self.cell.name}-{self.key}"
 
 
 def study_of(name: str) -> Study:
@@ -135,12 +113,13 @@ def reproduce(
     started, clock = datetime.now(UTC), time.perf_counter()
     with RunLock(folder):
         table = window_table(outline(cells[0].config))  # once, before the workers read it
+        study.prepare(options, folder)
         searches = study.searches(options)
-        settings, compared = _settings(searches, folder, table.fingerprint, jobs, on_step)
+        settings, compared = _settings(name, searches, folder, table.fingerprint, jobs, on_step)
         people = len(table.subjects)
         chosen = study.cells(options, people, settings)
         tasks = [
-            Task(cell, False, folder, cell.key(table.fingerprint))
+            Task(name, cell, False, folder, cell.key(table.fingerprint))
             for cell in _seeded(chosen, options.seeds)
         ]
         results = _carried_out(tasks, TrialRecord, jobs, on_step)
@@ -180,14 +159,18 @@ def carry_out_task(task: Task) -> BaseModel:
         loss = validation_loss(task.cell)
         result = Loss(loss=loss, seconds=time.perf_counter() - clock)
     else:
-        anchors = task.folder / study_folder.CELLS_NAME / task.file
-        result = trial(task.cell, f"study-{task.key}", anchors)
+        result = study_of(task.study).measure(task)
     study_folder.keep(task.folder, task.file, result)
     return result
 
 
 def _settings(
-    searches: Sequence[Search], folder: Path, fingerprint: str, jobs: int, on_step: OnStep
+    study: str,
+    searches: Sequence[Search],
+    folder: Path,
+    fingerprint: str,
+    jobs: int,
+    on_step: OnStep,
 ) -> tuple[dict[str, Setting], tuple[Candidate, ...]]:
     """Return the best setting for each purpose, and all that were compared."""
     tasks: dict[tuple[str, Setting], Task] = {}
@@ -196,7 +179,7 @@ def _settings(
             config = setting.of(search.cell.config)
             name = f"setting-{search.purpose}-{number}"
             cell = replace(search.cell, name=name, config=config)
-            tasks[search.purpose, setting] = Task(cell, True, folder, cell.key(fingerprint))
+            tasks[search.purpose, setting] = Task(study, cell, True, folder, cell.key(fingerprint))
     results = _carried_out(list(tasks.values()), Loss, jobs, on_step)
     losses = {at: results[task.file].loss for at, task in tasks.items()}
     chosen = {s.purpose: best({c: losses[s.purpose, c] for c in s.candidates}) for s in searches}

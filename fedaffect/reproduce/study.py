@@ -10,6 +10,7 @@ from typing import ClassVar, Protocol
 from fedaffect.config import RunConfig
 from fedaffect.reproduce.cell import Cell
 from fedaffect.reproduce.setting import Setting
+from fedaffect.reproduce.task import Task
 from fedaffect.study_record import StudyFigure, StudyTable, TrialRecord, Verdict
 
 
@@ -60,7 +61,7 @@ class Findings:
 
 
 class Study(Protocol):
-    """The experiments of one paper: a class without state."""
+    """The experiments of one paper, or of one question: a class without state."""
 
     name: ClassVar[str]
     title: ClassVar[str]
@@ -83,6 +84,12 @@ class Study(Protocol):
             settings: Purpose of a search to the setting that it chose; empty before the search
                 and where the paper's is kept: then every cell trains with the paper's.
         """
+
+    def prepare(self, options: Options, folder: Path) -> None:
+        """Write to the study's ``folder`` what its cells read, where it is not there yet."""
+
+    def measure(self, task: Task) -> TrialRecord:
+        """Train and attack the cell of ``task``."""
 
     def findings(self, options: Options, trials: Mapping[str, TrialRecord]) -> Findings:
         """Return figures, tables and verdicts of ``trials``, by the names of their cells."""

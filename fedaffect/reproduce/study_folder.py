@@ -13,10 +13,10 @@ from fedaffect import run_folder
 from fedaffect.atomic_file import write_json_atomic, write_text_atomic
 from fedaffect.errors import StorageError
 from fedaffect.reproduce.study import Options
+from fedaffect.reproduce.task import CELLS_NAME
 from fedaffect.study_record import StudyRecord
 
 ASKED_NAME = "asked.json"
-CELLS_NAME = "cells"
 RESULT_NAME = "study.json"
 PAGE_NAME = "study.html"
 FIGURES_NAME = "figures"

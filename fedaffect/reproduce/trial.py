@@ -22,12 +22,18 @@ from fedaffect.privacy.noise import SecretNoiseKey, TestNoiseKey
 from fedaffect.private_training import Outcome, train_privately
 from fedaffect.record import RoundRecord
 from fedaffect.reproduce.cell import Cell
+from fedaffect.reproduce.task import CELLS_NAME, Task
 from fedaffect.rng import generator
 from fedaffect.server.evaluation import final_figures
 from fedaffect.server.training import Training
 from fedaffect.simulations.local import LocalGrid
 from fedaffect.study_record import Claimed, CurvePoint, TrialRecord
 from fedaffect.summary import public_config
+
+
+def trial_of(task: Task) -> TrialRecord:
+    """Return the :func:`trial` of a task, its ledger anchored in the folder of the study."""
+    return trial(task.cell, task.run_id, task.folder / CELLS_NAME / task.file)
 
 
 def trial(cell: Cell, run_id: str, folder: Path) -> TrialRecord:
@@ -64,8 +70,8 @@ def trial(cell: Cell, run_id: str, folder: Path) -> TrialRecord:
         figures=final_figures(experiment, [t.params[-1] for t in trainings]),
         curve=_curve([t.rounds for t in trainings]) if cell.curve else (),
         status=statement["status"],
-        claimed=_claimed(statement),
-        stopped=_stopped(trainings),
+        claimed=claimed_by(statement),
+        stopped=why_stopped(trainings),
         seconds=time.perf_counter() - clock,
     )
 
@@ -180,7 +186,8 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return float(np.mean(known)) if len(known) == len(values) else None
 
 
-def _claimed(statement: dict[str, Any]) -> Claimed | None:
+def claimed_by(statement: dict[str, Any]) -> Claimed | None:
+    """Return the paper's claim in a privacy statement and its worth; ``None`` without one."""
     claim, worth = statement["paper_claim"], statement["true_value_of_paper_claim"]
     if worth is None:
         return None
@@ -196,7 +203,7 @@ def _claimed(statement: dict[str, Any]) -> Claimed | None:
     )
 
 
-def _stopped(trainings: Sequence[Training]) -> str:
+def why_stopped(trainings: Sequence[Training]) -> str:
     """Say where a training diverged; empty where none did."""
     for training in trainings:
         asked = training.experiment.config.rounds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from fedaffect.config import RunConfig
@@ -19,6 +20,8 @@ from fedaffect.reproduce.benouis2023.results import Results
 from fedaffect.reproduce.cell import Cell
 from fedaffect.reproduce.setting import Setting
 from fedaffect.reproduce.study import Findings, Options, Search
+from fedaffect.reproduce.task import Task
+from fedaffect.reproduce.trial import trial_of
 from fedaffect.study_record import TrialRecord
 
 
@@ -55,6 +58,13 @@ class Benouis2023:
     ) -> tuple[Cell, ...]:
         """Return every cell of the study."""
         return tuple(Builder(options, people, settings).all())
+
+    def prepare(self, options: Options, folder: Path) -> None:
+        """Write nothing: the cells read the data alone."""
+
+    def measure(self, task: Task) -> TrialRecord:
+        """Train and attack the cell of ``task``."""
+        return trial_of(task)
 
     def findings(self, options: Options, trials: Mapping[str, TrialRecord]) -> Findings:
         """Return Figures 2 to 8, the tables, the verdicts and the differences from the paper."""
