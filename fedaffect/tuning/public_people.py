@@ -107,7 +107,8 @@ def _simulated(config: RunConfig, shift: float) -> RunConfig:
 def _cohort(
     config: RunConfig, card: BackboneCard, public: bool, stage: Callable[[str], None]
 ) -> Cohort:
-    planned = outline(RunConfig(data=config.data, synthetic=config.synthetic))
+    whole = RunConfig(data=config.data, synthetic=config.synthetic)  # no clients, no privacy
+    planned = outline(whole.replace({"federation.clients": 1}))
     if not public and config.data.name != "synthetic":
         _refuse_private(planned, card)
     table = window_table(planned, stage)

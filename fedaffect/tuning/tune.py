@@ -13,12 +13,13 @@ import numpy as np
 
 from fedaffect.build import silent
 from fedaffect.config import FEW, RunConfig
+from fedaffect.errors import UsageError
 from fedaffect.metrics import balanced_accuracy_of, bootstrap_over_people
 from fedaffect.one_thread import one_thread
 from fedaffect.outline import DEFAULT_CLIENTS, clients_of
 from fedaffect.privacy.noise import TestNoiseKey
 from fedaffect.record import Estimate
-from fedaffect.release_choice import Start, with_release
+from fedaffect.release_choice import NO_BACKBONE, Start, with_release
 from fedaffect.tuning.affine_head import Person
 from fedaffect.tuning.federation import LocalTraining
 from fedaffect.tuning.grid import Grid
@@ -78,10 +79,16 @@ def tune(
             "model.tasks": ("stress",),
         }
     )
+    if config.model.release == "full" or config.model.backbone == NO_BACKBONE:
+        raise UsageError(
+            "E229",
+            "dp tune trains few numbers of a public backbone",
+            do="give a --backbone, and --release head or N",
+        )
     releases = grid.releases if config.model.release is None else (config.model.release,)
     released = _different([Released.of(config, release) for release in releases])
     start, resolved = with_release(released[0].config)
-    assert start.backbone is not None  # few numbers are released of a backbone
+    assert start.backbone is not None  # a release of few numbers has one
     cohort = cohorts(
         resolved,
         start.backbone.card,
@@ -136,7 +143,9 @@ def tune(
 
 def _different(released: list[Released]) -> list[Released]:
     """Return the plans without those that release as many numbers as another one."""
-    by_size = {len(of.places): of for of in released}
+    by_size: dict[int, Released] = {}
+    for of in released:
+        by_size.setdefault(len(of.places), of)
     return [by_size[size] for size in sorted(by_size)]
 
 
