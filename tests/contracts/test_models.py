@@ -9,6 +9,9 @@ import torch
 from fedaffect import registry
 from fedaffect.models.base import MultitaskModel
 from fedaffect.models.factory import ModelFactory
+from fedaffect.privacy.blocks import block_plan
+from fedaffect.privacy.spec import PrivacySpec
+from fedaffect.release_choice import policies
 
 N_FEATURES, N_IDENTITIES = 60, 6
 OPTIONS = {"n_features": N_FEATURES, "n_identities": N_IDENTITIES}
@@ -90,3 +93,18 @@ def test_cites_its_paper_and_its_departures(factory: ModelFactory) -> None:
     assert module is not None and module.__doc__ is not None
     own = "Not from a paper" in module.__doc__
     assert own or "Departures from the paper:" in module.__doc__
+
+
+def test_every_release_plan_is_a_part_of_the_next(factory: ModelFactory) -> None:
+    model, layout = factory.build(), factory.layout
+
+    def released(plan: str) -> set[int]:
+        spec = PrivacySpec("none", policies=policies(plan, model))
+        return set(block_plan(spec, layout, noise=False).released.tolist())
+
+    head, adapter, full = released("head"), released("adapter"), released("full")
+    assert 0 < len(head) < len(adapter) < len(full) == layout.size
+    assert head < adapter < full
+    heads = [f"task:{task.name}" for task in model.tasks if task.role == "private"]
+    private = [i for head in heads for i in layout.indices(head)]
+    assert private and not adapter & set(private)
