@@ -116,7 +116,7 @@ def _advice(told: Instead) -> str:
         f"Release few numbers on top of public weights: {told.released:,} carry this noise "
         f"(multiplier {told.noise_multiplier:.4g} over {told.rounds} rounds; with "
         f"{told.clients_per_round:,.4g} clients it is {told.noise_to_signal:,.2g} times the "
-        f"signal, break-even at {max(1.0, told.break_even_clients):,.0f}). Type: {told.command}"
+        f"signal, break-even at {math.ceil(told.break_even_clients):,}). Type: {told.command}"
     )
 
 

@@ -198,12 +198,14 @@ class BackboneSummary(_Record):
 class ReleaseSummary(_Record):
     """How many numbers were trained on private people and left their devices.
 
-    ``plan`` is ``full``, ``head``, ``adapter`` or the most numbers allowed.
+    ``plan`` is ``full``, ``head``, ``adapter`` or the most numbers allowed; ``plans`` maps every
+    plan that the network knows to the numbers that it would release.
     """
 
     plan: str
     released: int
     total: int
+    plans: dict[str, int]
     backbone: BackboneSummary | None = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -70,14 +71,13 @@ def _released(outline: Outline) -> list[str]:
     if backbone is None and config.model.release == "full":
         return []
     count, whole = len(outline.mechanism.blocks.released), outline.factory.layout.size
-    made = (
-        f"backbone {config.model.backbone}, made of {backbone.card.whose}"
-        if backbone
-        else ("from random weights")
-    )
+    lines = [f"  release  {config.model.release}: {count:,} of {whole:,} numbers leave the clients"]
+    if backbone is None:
+        return [*lines, f"{ROOM}the others stay as they are drawn: random weights"]
     return [
-        f"  release  {config.model.release}: {count:,} of {whole:,} numbers, {made}",
-        *([f"{ROOM}these people are not protected"] if backbone else []),
+        *lines,
+        f"{ROOM}public weights: {config.model.backbone}, made of {backbone.card.whose};",
+        f"{ROOM}these people are not protected",
     ]
 
 
@@ -177,7 +177,7 @@ def _break_even(mechanism: Mechanism, forecast: Forecast) -> str:
     if needed < 1:
         return f"{when}noise is {ratio:.2g} times as long as the signal with {n:g} clients"
     return (
-        f"{when}noise is as long as the signal at {needed:,.0f} clients; with {n:g} it is "
+        f"{when}noise is as long as the signal at {math.ceil(needed):,} clients; with {n:g} it is "
         f"{ratio:,.1f} times the signal"
     )
 

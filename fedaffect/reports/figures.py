@@ -18,6 +18,7 @@ from fedaffect.reports.heatmap import partition_heatmap
 from fedaffect.reports.leakage_map import leakage_map
 from fedaffect.reports.marks import WIDTH_IN, chance_line, whisker
 from fedaffect.reports.people import per_person
+from fedaffect.reports.people_needed import people_needed
 from fedaffect.reports.roc import membership_roc
 from fedaffect.reports.spending import spending
 from fedaffect.reports.svg import COLOURS, Drawing, canvas, to_svg
@@ -39,6 +40,7 @@ def all_figures(record: RunRecord, audit: AuditRecord | None = None) -> dict[str
         "spending": spending(record),
         "card": attack_card(record),
         "breakeven": break_even(record),
+        "released": people_needed(record),
         "partition": partition_heatmap(record.data.partition),
         "people": per_person(record),
         "curves": learning_curves(record),

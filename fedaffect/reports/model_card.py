@@ -13,7 +13,7 @@ from typing import Any
 
 from fedaffect.audit_record import AuditRecord
 from fedaffect.record import Estimate, RunRecord
-from fedaffect.reports import audit_section, guarantee, standing, wording
+from fedaffect.reports import audit_section, guarantee, release_section, standing, wording
 from fedaffect.reports.formats import NBSP, accuracy, count, percent, plural
 from fedaffect.reports.svg import label
 
@@ -46,6 +46,7 @@ def model_card(record: RunRecord, audit: AuditRecord | None = None) -> str:
         _bullets(_DO_NOT),
         "## Data",
         _data(record),
+        *_public_weights(record),
         "## Figures",
         f"Stress on {wording.tested_on(record)}, identity on {wording.identity_tested_on(record)}; "
         "95 % intervals over people.",
@@ -124,6 +125,19 @@ def _data(record: RunRecord) -> str:
         f"Clients: {count(len(data.partition.clients))}, partition {data.partition.name}",
     )
     return _bullets(facts)
+
+
+def _public_weights(record: RunRecord) -> list[str]:
+    facts = release_section.backbone_facts(record)
+    if not facts:
+        return []
+    return [
+        "## Public weights",
+        escape(release_section.release_sentence(record)),
+        escape(release_section.backbone_sentence(record)),
+        _bullets(f"{name}: {value}" for name, value in facts),
+        _table(release_section.PUBLIC_COLUMNS, release_section.public_rows(record)),
+    ]
 
 
 def _figures(record: RunRecord) -> str:

@@ -51,7 +51,7 @@ def test_the_plan_says_what_noise_does_before_anything_is_trained(tmp_path: Path
     parameters = 98_502
     assert f"stress_identity_cnn, {parameters:,} parameters" in said.out
     clients = MULTIPLIER * math.sqrt(parameters)  # noise on the sum against n clipped updates
-    assert f"noise is as long as the signal at {clients:,.0f} clients" in said.out
+    assert f"noise is as long as the signal at {math.ceil(clients):,} clients" in said.out
     assert f"with 20 it is {clients / 20:.1f} times the signal" in said.out
     assert "total eps 5 at delta 1e-05 over 40 releases" in said.out
     assert "unit=client, zero-out adjacency" in said.out

@@ -15,7 +15,7 @@ from fedaffect.reports.strongest import with_strongest
 from fedaffect.reports.svg import Drawing
 
 FIGURES = ("tradeoff", "spending", "card", "breakeven", "partition", "people", "curves")
-FIGURES += ("attacks", "layers", "roc", "bounds")
+FIGURES += ("attacks", "layers", "roc", "bounds", "released")
 
 CASES = {
     "formal": {},
