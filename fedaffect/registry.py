@@ -82,6 +82,7 @@ DEFENCES = {
 _PRETRAINING = "fedaffect.pretraining"
 OBJECTIVES = {
     "adversarial": f"{_PRETRAINING}.adversarial:Adversarial",
+    "consistency": f"{_PRETRAINING}.consistency:Consistency",
     "contrastive": f"{_PRETRAINING}.contrastive:Contrastive",
     "emotion": f"{_PRETRAINING}.emotion:Emotion",
     "reconstruction": f"{_PRETRAINING}.reconstruction:Reconstruction",
@@ -93,6 +94,7 @@ ENGINES = {
 }
 STUDIES = {
     "benouis2023": "fedaffect.reproduce.benouis2023:Benouis2023",
+    "private-head": "fedaffect.reproduce.private_head:PrivateHead",
 }
 KINDS: dict[str, dict[str, str]] = {
     "data": DATASETS,

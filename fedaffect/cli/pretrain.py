@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +26,7 @@ Examples:
   fedaffect pretrain --data synthetic --out mine.safetensors
   fedaffect pretrain --data stress_predict --data-root DIR --people even --out half.safetensors
 """
+SILENCE = 0.4  # simulated people are too much alike in how each sensor shows their stress
 EVERY_S = 5.0  # between two lines of progress
 
 
@@ -51,12 +52,28 @@ def pretrain(
         str | None,
         typer.Option(
             metavar="TERM=WEIGHT,...",
-            help="Weighted sum of stress, emotion, contrastive, adversarial, reconstruction. "
-            "[default: stress=1]",
+            help="Weighted sum of stress, emotion, contrastive, adversarial, consistency, "
+            "reconstruction. [default: stress=1,reconstruction=3]",
+        ),
+    ] = None,
+    objective_public: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TERM=WEIGHT,...",
+            help="The same for --normalise public. [default: --objective, or stress=1,"
+            "consistency=5]",
         ),
     ] = None,
     epochs: Annotated[
         str | None, typer.Option(metavar="INT", help="Passes over the windows.")
+    ] = None,
+    silence: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Windows in which a sensor is silent while training. [default: 0.4 for simulated "
+            "people, else 0]",
+        ),
     ] = None,
     seed: Annotated[str | None, typer.Option(metavar="INT", help="[default: 0]")] = None,
     overrides: Annotated[
@@ -78,18 +95,21 @@ def pretrain(
     other = ("model", "federation", "dp", "defence", "audit")
     config, origins = resolve(flags, overrides or [], without=other)
     config = with_population(config, origins)
-    settings = _settings(model, width, objective, epochs, seed)
+    settings = _settings(model, width, objective, objective_public, epochs, seed)
+    settings = _with_silence(settings, silence, config)
     say: Callable[[str], None] = lambda text: typer.echo(f"  ... {text}", err=True)  # noqa: E731
-    table = public_table(config, say)
     from fedaffect.models.backbone import save_backbone
     from fedaffect.pretraining.pretrain import pretrain as train
+    from fedaffect.pretraining.train import refuse_width
 
+    refuse_width(settings)
+    table = public_table(config, say)
     made = train(
         table,
         settings,
         name=out.stem,
         modality=config.data.modality,
-        command=_command(config, settings, overrides or [], out),
+        command=_command(config, settings, silence, overrides or [], out),
         progress=_progress(say),
     )
     save_backbone(out, made.card, made.weights)
@@ -104,21 +124,23 @@ def _settings(
     model: str | None,
     width: str | None,
     objective: str | None,
+    objective_public: str | None,
     epochs: str | None,
     seed: str | None,
 ) -> Settings:
     """Return the settings that the flags ask for, everything else by default."""
     from fedaffect import registry, require
     from fedaffect.pretraining.objective import read_objective
-    from fedaffect.pretraining.settings import Settings
+    from fedaffect.pretraining.settings import USUAL, Settings
 
     given: dict[str, Any] = {}
     if model is not None:
         given["model"] = registry.check_name("model", model)
     if width is not None:
         given["width"] = require.integer("--width", width, at_least=1, at_most=1024)
-    if objective is not None:
-        given["objective"] = read_objective(objective)
+    of = {"subject": objective, "public": objective_public or objective}
+    read = {scaling: read_objective(text) for scaling, text in of.items() if text is not None}
+    given["objective"] = {**USUAL, **read}
     if epochs is not None:
         given["epochs"] = require.integer("--epochs", epochs, at_least=1)
     if seed is not None:
@@ -126,7 +148,19 @@ def _settings(
     return Settings(**given)
 
 
-def _command(config: RunConfig, settings: Settings, overrides: list[str], out: Path) -> str:
+def _with_silence(settings: Settings, silence: str | None, config: RunConfig) -> Settings:
+    from dataclasses import replace
+
+    from fedaffect import require
+
+    if silence is None:
+        return replace(settings, silence=SILENCE) if config.data.name == "synthetic" else settings
+    return replace(settings, silence=require.number("--silence", silence, at_least=0, below=1))
+
+
+def _command(
+    config: RunConfig, settings: Settings, silence: str | None, overrides: list[str], out: Path
+) -> str:
     """Return the command that builds the same file, without folders of this machine."""
     from fedaffect.pretraining.settings import Settings
 
@@ -140,13 +174,17 @@ def _command(config: RunConfig, settings: Settings, overrides: list[str], out: P
         for name in ("model", "width", "epochs", "seed")
         if getattr(settings, name) != getattr(usual, name)
     ]
-    if settings.objective != usual.objective:
-        words.append("--objective " + _terms(settings))
+    words += [f"--silence {settings.silence:g}"] if silence is not None else []
+    words += [
+        f"--{option} {_terms(settings.objective[scaling])}"
+        for option, scaling in (("objective", "subject"), ("objective-public", "public"))
+        if settings.objective != usual.objective
+    ]
     return " ".join([*words, *(f"-o {text}" for text in overrides), f"--out {out.name}"])
 
 
-def _terms(settings: Settings) -> str:
-    return ",".join(f"{name}={weight:g}" for name, weight in settings.objective.items())
+def _terms(weights: Mapping[str, float]) -> str:
+    return ",".join(f"{name}={weight:g}" for name, weight in weights.items())
 
 
 def _progress(say: Callable[[str], None]) -> Callable[[int, int, str], None]:

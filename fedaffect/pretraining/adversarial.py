@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fedaffect.defences.gradient_reversal import reverse_gradient
-from fedaffect.pretraining.objective import Term
+from fedaffect.pretraining.objective import Step, Term
 from fedaffect.pretraining.windows import PublicWindows
 
 
@@ -40,7 +39,5 @@ class _Adversarial(Term):
         super().__init__()
         self.head = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, people))
 
-    def forward(
-        self, h: Tensor, outputs: Mapping[str, Tensor], labels: Mapping[str, Tensor]
-    ) -> Tensor:
-        return F.cross_entropy(self.head(reverse_gradient(h, 1.0)), labels["person"])
+    def forward(self, step: Step) -> Tensor:
+        return F.cross_entropy(self.head(reverse_gradient(step.h, 1.0)), step.labels["person"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fedaffect.pretraining.objective import Term
+from fedaffect.pretraining.objective import Step, Term
 from fedaffect.pretraining.windows import PublicWindows
 
 
@@ -42,14 +41,12 @@ class _Contrastive(Term):
         super().__init__()
         self.temperature = temperature
 
-    def forward(
-        self, h: Tensor, outputs: Mapping[str, Tensor], labels: Mapping[str, Tensor]
-    ) -> Tensor:
-        direction = F.normalize(h - h.mean(dim=0), dim=1)
+    def forward(self, step: Step) -> Tensor:
+        direction = F.normalize(step.h - step.h.mean(dim=0), dim=1)
         similarity = direction @ direction.T / self.temperature  # (B, B)
-        itself = torch.eye(len(h), dtype=torch.bool)
+        itself = torch.eye(len(step.h), dtype=torch.bool)
         others = similarity.masked_fill(itself, -torch.inf).logsumexp(dim=1, keepdim=True)
-        together = _equal(labels["condition"]) & ~_equal(labels["person"])
+        together = _equal(step.labels["condition"]) & ~_equal(step.labels["person"])
         count = together.sum(dim=1)
         pulled = ((similarity - others) * together).sum(dim=1) / count.clamp(min=1)
         loss: Tensor = -pulled.sum() / (count > 0).sum().clamp(min=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fedaffect.errors import DataError
-from fedaffect.pretraining.objective import Term
+from fedaffect.pretraining.objective import Step, Term
 from fedaffect.pretraining.windows import PublicWindows
 
 
@@ -41,7 +40,5 @@ class _Emotion(Term):
         super().__init__()
         self.head = nn.Linear(width, conditions)
 
-    def forward(
-        self, h: Tensor, outputs: Mapping[str, Tensor], labels: Mapping[str, Tensor]
-    ) -> Tensor:
-        return F.cross_entropy(self.head(h), labels["condition"])
+    def forward(self, step: Step) -> Tensor:
+        return F.cross_entropy(self.head(step.h), step.labels["condition"])

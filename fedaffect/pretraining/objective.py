@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from torch import Tensor, nn
@@ -17,21 +18,34 @@ from fedaffect.errors import UsageError
 from fedaffect.pretraining.windows import PublicWindows
 
 
+@dataclass(frozen=True)
+class Step:
+    """What a term sees of one batch.
+
+    Args:
+        h: Embeddings of the augmented windows, (B, H).
+        outputs: Task name to the logits of the network's own heads, (B, K).
+        labels: ``stress``, ``condition``, ``person`` (B,) int64, ``weight`` (B,) and
+            ``deviation`` (B, F): see ``PublicWindows.labels``.
+        windows: The windows as they are, (B, F).
+        exchanged: The same deviations on the levels of people drawn at random, (B, F).
+        embed: Windows (B, F) to embeddings (B, H), by the network in training.
+    """
+
+    h: Tensor
+    outputs: Mapping[str, Tensor]
+    labels: Mapping[str, Tensor]
+    windows: Tensor
+    exchanged: Tensor
+    embed: Callable[[Tensor], Tensor]
+
+
 class Term(nn.Module, ABC):
     """A loss with the throw-away head that it needs, if any."""
 
     @abstractmethod
-    def forward(
-        self, h: Tensor, outputs: Mapping[str, Tensor], labels: Mapping[str, Tensor]
-    ) -> Tensor:
-        """Return the loss of a batch, a scalar.
-
-        Args:
-            h: Embeddings (B, H).
-            outputs: Task name to the logits of the network's own heads, (B, K).
-            labels: ``stress``, ``condition``, ``person`` (B,) int64, ``weight`` (B,) and
-                ``deviation`` (B, F): see ``PublicWindows.labels``.
-        """
+    def forward(self, step: Step) -> Tensor:
+        """Return the loss of a batch, a scalar."""
 
 
 class Objective(Protocol):

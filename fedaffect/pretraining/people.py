@@ -17,7 +17,6 @@ FEWEST = 3  # two to train on, one to measure on
 POPULATION: Mapping[str, Any] = {  # of simulated people, unless the user says otherwise
     "synthetic.seed": 1_000_003,  # no default run uses it
     "synthetic.people": 120,
-    "synthetic.response_variation": 2.0,
 }
 
 

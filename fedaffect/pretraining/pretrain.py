@@ -16,12 +16,11 @@ from fedaffect.models.base import MultitaskModel
 from fedaffect.one_thread import one_thread
 from fedaffect.pretraining.measure import Measured, embeddings, left_out, measure
 from fedaffect.pretraining.people import public_data
-from fedaffect.pretraining.settings import Settings
+from fedaffect.pretraining.settings import SCALINGS, Settings
 from fedaffect.pretraining.train import Tick, train_network
 from fedaffect.pretraining.windows import PublicWindows, scaled_features
 from fedaffect.version import __version__
 
-SCALINGS = ("public", "subject")
 TRAININGS = 2 * len(SCALINGS)  # one to measure, one on everybody
 Progress = Callable[[int, int, str], None]
 
@@ -83,12 +82,16 @@ def pretrain(
     measured: dict[str, Measured] = {}
     with one_thread():
         for scaling in SCALINGS:
-            scaled = scaled_features(table, scaling)
+            scaled, terms = scaled_features(table, scaling), settings.objective[scaling]
             part = PublicWindows.of(table, scaled, kept)
-            network = train_network(part, settings, tick(f"{scaling} scaling, to be measured"))
+            network = train_network(
+                part, terms, settings, tick(f"{scaling} scaling, to be measured")
+            )
             measured[scaling] = measure(network, table, scaled, away, settings.seed)
             whole = PublicWindows.of(table, scaled, everyone)
-            network = train_network(whole, settings, tick(f"{scaling} scaling, on everybody"))
+            network = train_network(
+                whole, terms, settings, tick(f"{scaling} scaling, on everybody")
+            )
             weights[scaling] = public_weights(network, scaled)
     card = BackboneCard(
         name=name,
@@ -98,7 +101,7 @@ def pretrain(
         tasks=("stress",),
         modality=modality,
         feature_names=table.feature_names,
-        objective=dict(settings.objective),
+        objective=settings.weights,
         training=settings.numbers,
         public_data=(public_data(table),),
         measured={k: v for s, m in measured.items() for k, v in m.numbers(s).items()},
@@ -132,4 +135,5 @@ def _options(settings: Settings, features: int) -> dict[str, int]:
 
 def _about(table: WindowTable, settings: Settings) -> str:
     kind = "simulated people" if table.synthetic else f"people of {table.dataset}"
-    return f"{len(table.subjects)} {kind}; trained for {', '.join(settings.objective)}"
+    terms = sorted({term for weights in settings.objective.values() for term in weights})
+    return f"{len(table.subjects)} {kind}; trained for {', '.join(terms)}"

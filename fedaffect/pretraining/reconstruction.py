@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fedaffect.pretraining.objective import Term
+from fedaffect.pretraining.objective import Step, Term
 from fedaffect.pretraining.windows import PublicWindows
 
 LIMIT = 4.0  # deviations are clipped to [-LIMIT, LIMIT], or rare windows decide the axes
@@ -39,7 +38,5 @@ class _Reconstruction(Term):
         super().__init__()
         self.decoder = nn.Linear(width, features)
 
-    def forward(
-        self, h: Tensor, outputs: Mapping[str, Tensor], labels: Mapping[str, Tensor]
-    ) -> Tensor:
-        return F.mse_loss(self.decoder(h), labels["deviation"].clamp(-LIMIT, LIMIT))
+    def forward(self, step: Step) -> Tensor:
+        return F.mse_loss(self.decoder(step.h), step.labels["deviation"].clamp(-LIMIT, LIMIT))

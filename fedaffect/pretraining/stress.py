@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor
 
-from fedaffect.pretraining.objective import Term
+from fedaffect.pretraining.objective import Step, Term
 from fedaffect.pretraining.windows import PublicWindows
 
 
@@ -25,9 +24,7 @@ class Stress:
 
 
 class _Stress(Term):
-    def forward(
-        self, h: Tensor, outputs: Mapping[str, Tensor], labels: Mapping[str, Tensor]
-    ) -> Tensor:
-        losses = F.cross_entropy(outputs["stress"], labels["stress"], reduction="none")
-        mean: Tensor = (labels["weight"] * losses).mean()
+    def forward(self, step: Step) -> Tensor:
+        losses = F.cross_entropy(step.outputs["stress"], step.labels["stress"], reduction="none")
+        mean: Tensor = (step.labels["weight"] * losses).mean()
         return mean

@@ -6,7 +6,7 @@ Shapes: B windows in a batch, F features, H width of the embedding.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -18,11 +18,24 @@ from torch import Tensor, nn
 from fedaffect import registry, rng
 from fedaffect.errors import DataError, UsageError
 from fedaffect.models.base import MultitaskModel
-from fedaffect.pretraining.objective import Term
+from fedaffect.pretraining.objective import Step, Term
 from fedaffect.pretraining.settings import Settings
 from fedaffect.pretraining.windows import PublicWindows
 
 Tick = Callable[[], None]
+
+
+def refuse_width(settings: Settings) -> None:
+    """Refuse a width for a network whose width is fixed.
+
+    Raises:
+        UsageError: E272.
+    """
+    model = registry.resolve("model", settings.model)
+    if settings.width is not None and "width" not in inspect.signature(model).parameters:
+        raise UsageError(
+            "E272", f"--width does not go with {settings.model}", do="drop --width or --model"
+        )
 
 
 def new_network(settings: Settings, features: int) -> MultitaskModel:
@@ -31,13 +44,10 @@ def new_network(settings: Settings, features: int) -> MultitaskModel:
     Raises:
         UsageError: E272 a width for a network whose width is fixed.
     """
+    refuse_width(settings)
     model = registry.resolve("model", settings.model)
     options: dict[str, Any] = {"n_features": features, "tasks": ("stress",)}
     if settings.width is not None:
-        if "width" not in inspect.signature(model).parameters:
-            raise UsageError(
-                "E272", f"--width does not go with {settings.model}", do="drop --width or --model"
-            )
         options["width"] = settings.width
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(rng.torch_seed(settings.seed, "pretrain", "initial"))
@@ -45,22 +55,25 @@ def new_network(settings: Settings, features: int) -> MultitaskModel:
     return network
 
 
-def train_network(windows: PublicWindows, settings: Settings, tick: Tick) -> MultitaskModel:
+def train_network(
+    windows: PublicWindows, objective: Mapping[str, float], settings: Settings, tick: Tick
+) -> MultitaskModel:
     """Return the network trained on ``windows``, ready for inference.
 
     Args:
         windows: Public people.
+        objective: Registered term to its weight.
         settings: How to train.
         tick: Called after every epoch.
 
     Raises:
-        UsageError: E272.
+        UsageError: E272 a width for a network whose width is fixed.
         DataError: E385 a term that the data cannot serve; E386 the training diverged.
     """
     network = new_network(settings, windows.features.shape[1])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(rng.torch_seed(settings.seed, "pretrain", "training"))
-        _train(network, windows, settings, tick)
+        _train(network, windows, objective, settings, tick)
     if not all(bool(p.isfinite().all()) for p in network.parameters()):
         raise DataError("E386", "the training diverged", do="smaller weights of --objective")
     return network.eval()
@@ -72,11 +85,16 @@ def width_of(network: MultitaskModel, features: int) -> int:
         return int(network.embed({"features": torch.zeros(1, features)}).shape[1])
 
 
-def _train(network: MultitaskModel, windows: PublicWindows, settings: Settings, tick: Tick) -> None:
+def _train(
+    network: MultitaskModel,
+    windows: PublicWindows,
+    weights: Mapping[str, float],
+    settings: Settings,
+    tick: Tick,
+) -> None:
     width = width_of(network, windows.features.shape[1])
     terms: dict[str, Term] = {
-        name: registry.resolve("objective", name)().term(windows, width)
-        for name in settings.objective
+        name: registry.resolve("objective", name)().term(windows, width) for name in weights
     }
     network.train()
     everything = nn.ModuleList([network, *terms.values()])
@@ -89,12 +107,8 @@ def _train(network: MultitaskModel, windows: PublicWindows, settings: Settings, 
     with _dropout(network, settings.dropout):
         for _ in range(settings.epochs):
             for rows in torch.split(torch.randperm(count), settings.batch_size):
-                h = network.embed({"features": augmented(windows, rows, settings)})
-                outputs, labels = network.heads(h), windows.labels(rows)
-                losses = [
-                    settings.objective[name] * term(h, outputs, labels)
-                    for name, term in terms.items()
-                ]
+                step = _step(network, windows, rows, settings)
+                losses = [weights[name] * term(step) for name, term in terms.items()]
                 optimizer.zero_grad()
                 torch.autograd.backward(torch.stack(losses).sum())
                 optimizer.step()
@@ -102,16 +116,38 @@ def _train(network: MultitaskModel, windows: PublicWindows, settings: Settings, 
             tick()
 
 
+def _step(
+    network: MultitaskModel, windows: PublicWindows, rows: Tensor, settings: Settings
+) -> Step:
+    def embed(x: Tensor) -> Tensor:
+        return network.embed({"features": x})
+
+    h = embed(augmented(windows, rows, settings))
+    return Step(
+        h=h,
+        outputs=network.heads(h),
+        labels=windows.labels(rows),
+        windows=windows.features[rows],
+        exchanged=exchanged(windows, rows),
+        embed=embed,
+    )
+
+
+def exchanged(windows: PublicWindows, rows: Tensor) -> Tensor:
+    """Return the features of ``rows`` on the levels of people drawn at random, (B, F)."""
+    other = torch.randint(windows.people, (len(rows),))
+    return windows.features[rows] + windows.levels[other] - windows.levels[windows.person[rows]]
+
+
 def augmented(windows: PublicWindows, rows: Tensor, settings: Settings) -> Tensor:
-    """Return the features of ``rows`` with exchanged levels, noise and dropout, (B, F)."""
+    """Return the features of ``rows`` with exchanged levels, noise and silent sensors, (B, F)."""
     x = windows.features[rows]
     if settings.exchange:
-        other = torch.randint(len(windows.levels), (len(rows),))
-        own = windows.levels[windows.person[rows]]
         chosen = torch.rand(len(rows), 1) < settings.exchange
-        x = x + chosen * (windows.levels[other] - own)
+        x = torch.where(chosen, exchanged(windows, rows), x)
     x = x + settings.noise * torch.randn(x.shape)
-    return F.dropout(x, settings.feature_dropout)
+    heard = torch.rand(len(rows), int(windows.sensor.max()) + 1) >= settings.silence
+    return x * heard[:, windows.sensor]
 
 
 @contextmanager

@@ -5,6 +5,7 @@ Shapes: N windows, F features, P people, C conditions.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,7 @@ class PublicWindows:
             of one person; mean 1, (N,) float32.
         levels: Mean of every person, stress and no stress counting the same, (P, F) float32.
         conditions: Number C of conditions.
+        sensor: Which sensor each feature comes from, numbered from 0, (F,) int64.
     """
 
     features: Tensor
@@ -39,6 +41,7 @@ class PublicWindows:
     weight: Tensor
     levels: Tensor
     conditions: int
+    sensor: Tensor
 
     @classmethod
     def of(cls, table: WindowTable, scaled: np.ndarray, rows: np.ndarray) -> PublicWindows:
@@ -56,6 +59,7 @@ class PublicWindows:
             weight=torch.from_numpy(_weights(person, stress)),
             levels=torch.from_numpy(_levels(x, person, stress)),
             conditions=int(condition.max()) + 1,
+            sensor=torch.from_numpy(sensors(table.feature_names)),
         )
 
     @property
@@ -79,6 +83,13 @@ def scaled_features(table: WindowTable, scaling: str) -> np.ndarray:
     known: dict[str, Any] = {"subject": table.subject, "feature_names": table.feature_names}
     scaled: np.ndarray = normalise(table.features, choice=scaling, train=everyone, **known)[0]
     return scaled
+
+
+def sensors(feature_names: tuple[str, ...]) -> np.ndarray:
+    """Return the number of the sensor of each feature, (F,): the axes of one are one sensor."""
+    of = [re.sub("_[xyz]$", "", name.partition("/")[0]) for name in feature_names]
+    numbers: np.ndarray = np.unique(of, return_inverse=True)[1]
+    return numbers
 
 
 def _weights(person: np.ndarray, stress: np.ndarray) -> np.ndarray:
