@@ -34,7 +34,7 @@ class CompactEncoder(MultitaskModel):
         n_identities: int = 15,
         tasks: Sequence[str] = ("stress", "identity"),
         hidden: int = 64,
-        width: int = 12,
+        width: int = 8,
     ) -> None:
         super().__init__()
         stress = Task("stress", "classification", 2, "auxiliary")
