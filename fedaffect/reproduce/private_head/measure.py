@@ -1,0 +1,130 @@
+"""``measure(task) -> TrialRecord``: one cell of the study, every fold and every noise draw."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from fedaffect.build import Experiment
+from fedaffect.clients.site import client_side
+from fedaffect.models.backbone import SHIPPED
+from fedaffect.release_choice import NO_BACKBONE
+from fedaffect.reproduce.private_head import head_membership as attacks
+from fedaffect.reproduce.private_head.cells import HeadCell
+from fedaffect.reproduce.private_head.full_release import full_release
+from fedaffect.reproduce.private_head.head_rounds import Rounds, head_rounds, people_of
+from fedaffect.reproduce.private_head.head_training import trained
+from fedaffect.reproduce.private_head.tested import (
+    OWN_TIME,
+    Promised,
+    Tested,
+    calls,
+    figures_of,
+    of_folds,
+    release_figures,
+)
+from fedaffect.reproduce.task import Task
+from fedaffect.reproduce.trial import experiment_of
+from fedaffect.server.evaluation import infer
+from fedaffect.study_record import TrialRecord
+from fedaffect.summary import promised, public_config
+
+NOTHING = Promised(0, "nothing is released", attacks.NOT_RELEASED, attacks.NOT_RELEASED)
+
+
+def measure(task: Task) -> TrialRecord:
+    """Train and attack the cell of ``task``.
+
+    Noise comes from test keys, so that draws can be repeated: nothing is charged, nothing is
+    promised, and none of these models may be released.
+
+    Raises:
+        FedaffectError: as ``simulate``.
+    """
+    cell = task.cell
+    assert isinstance(cell, HeadCell)
+    clock = time.perf_counter()
+    backbone = str(cell.config.model.backbone)
+    if backbone not in (*SHIPPED, NO_BACKBONE):
+        path = str(task.folder / backbone)
+        cell = replace(cell, config=cell.config.replace({"model.backbone": path}))
+    record = full_release(cell, task) if cell.kind == "full" else head_trial(cell)
+    return record.model_copy(update={"seconds": time.perf_counter() - clock})
+
+
+def head_trial(cell: HeadCell) -> TrialRecord:
+    """Return the trial of a cell whose shared block stays as the public people left it."""
+    experiment = experiment_of(cell)
+    seed = experiment.config.run.seed
+    start = experiment.factory.initial(seed)
+    head = start[experiment.mechanism.blocks.released]  # (H + 1,)
+    promise = NOTHING
+    if cell.kind == "local":
+        tested = _own_heads(experiment, head)
+    elif cell.kind == "public":
+        tested = _answers(experiment, np.tile(head, (len(experiment.folds), 1, 1)), head)
+    else:
+        rounds = head_rounds(experiment, cell.keys)
+        tested = _answers(experiment, rounds.final, head)
+        promise = _promise(cell, experiment, rounds)
+    return TrialRecord(
+        name=cell.name,
+        what=cell.what,
+        family=cell.family,
+        config=public_config(experiment.config),
+        folds=len(experiment.folds),
+        windows_per_client=tuple(len(rows) for rows in experiment.folds[0].partition.clients),
+        leaks_overlap=experiment.split.leaks_overlap,
+        figures=figures_of(experiment, tested, start if cell.attacked else None),
+        status="NONE",
+        released=release_figures(experiment, tested, promise),
+        seconds=0.0,
+    )
+
+
+def _answers(experiment: Experiment, heads: np.ndarray, public: np.ndarray) -> Tested:
+    """Return what the ``heads`` (F, D, H + 1) of each fold say of the person left out."""
+    model = experiment.factory.with_params(experiment.factory.initial(experiment.config.run.seed))
+    people, called, before = [], [], []
+    for fold, mine in zip(experiment.folds, heads, strict=True):
+        embedding = infer(model, fold.features[fold.stress_test]).embedding
+        called.append(calls(embedding, mine))
+        before.append(calls(embedding, public[None]))
+        people.append(int(experiment.table.subject[fold.stress_test][0]))
+    return of_folds(experiment, people, called, before)
+
+
+def _own_heads(experiment: Experiment, head: np.ndarray) -> Tested:
+    """Return what a head that each person trains alone says of their held-out blocks of time."""
+    plan, rounds = client_side(experiment).plan, experiment.config.rounds
+    model = experiment.factory.with_params(experiment.factory.initial(experiment.config.run.seed))
+    true, called, before = [], [], []
+    people = people_of(experiment)
+    for person, windows in enumerate(people):
+        own = head[None]
+        for _ in range(rounds):
+            own = own + trained(own, windows, plan)
+        fold = next(f for f in experiment.folds if person in f.seen)
+        rows = fold.identity_test & (experiment.table.subject == person)
+        embedding = infer(model, fold.features[rows]).embedding
+        true.append(experiment.table.stress[rows])
+        called.append(calls(embedding, own))
+        before.append(calls(embedding, head[None]))
+    return Tested(OWN_TIME, tuple(range(len(people))), tuple(true), tuple(called), tuple(before))
+
+
+def _promise(cell: HeadCell, experiment: Experiment, rounds: Rounds) -> Promised:
+    """Return what the releases promise where they are FORMAL, and what attacks find in them."""
+    seed = experiment.config.run.seed
+    sizes = None
+    if not experiment.mechanism.groups:
+        sizes = np.array([len(person.stress) for person in people_of(experiment)], dtype=np.float64)
+    found = attacks.log_likelihoods(rounds, sizes)
+    return Promised(
+        numbers=len(experiment.mechanism.blocks.released),
+        status=promised(experiment.outline).status,
+        membership=attacks.membership(rounds, found, seed),
+        left_out=attacks.naming(rounds, found, seed),
+    )

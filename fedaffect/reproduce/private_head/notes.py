@@ -1,0 +1,40 @@
+"""What has to be known to read the tables."""
+
+from __future__ import annotations
+
+from fedaffect.reproduce.private_head.cells import CLIP, DELTA, HALVES, SCALES, SHIFT
+from fedaffect.reproduce.private_head.results import Results
+
+
+def notes(results: Results) -> tuple[str, ...]:
+    """Return how the cells were trained, tested and attacked."""
+    options, scale = results.options, SCALES[results.options.quick]
+    who = (
+        f"Private people are simulated; those of the shifted scene react to stress {SHIFT:g} "
+        "quarter turns away from the people of the shipped backbone, as strongly. In the control "
+        "both are of one kind."
+        if options.data == "synthetic"
+        else f"Every second person is public in turn ({' and '.join(HALVES)}): the backbone of "
+        "one half, trained with fedaffect pretrain, serves the other; or that of simulated people."
+    )
+    return (
+        who,
+        f"{scale.draws} noise draws with test keys that anyone can repeat: these models are "
+        "measured and must never be released. fedaffect simulate of the same setting draws secret "
+        "noise and ends with the status in the table.",
+        "One person is left out in turn and tested; each fold is a run of its own, and eps is that "
+        "of one fold's releases.",
+        f"Client level, delta {DELTA:g}, clip norm {CLIP:g}. The clip norm was chosen on simulated "
+        "people of another seed.",
+        "Stress is balanced accuracy of each person, then the mean: everybody counts alike. "
+        "Intervals are over people, of the mean over draws; the spread over draws stands apart.",
+        "Calibrated: features are scaled by mean and deviation of each person's own unlabelled "
+        "windows, on the device, test people included. Not calibrated: by public constants.",
+        "Local training only: everyone trains a head of their own from the public start and is "
+        "tested on held-out blocks of their own time; its difference is to public only on those "
+        "windows, not on unseen people.",
+        "The attacker on released numbers has the data of everybody and all heads, and computes "
+        "the likelihood ratio of a person's taking part. Chance of naming is one over the people.",
+        f"Whole networks without DP and under the paper's noise: {scale.full_rounds} rounds, on at "
+        f"most {scale.full_folds} left-out people.",
+    )

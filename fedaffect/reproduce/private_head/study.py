@@ -1,0 +1,70 @@
+"""The study: cells and findings, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from fedaffect.config import RunConfig
+from fedaffect.models.backbone import save_backbone
+from fedaffect.pretraining.people import public_table
+from fedaffect.pretraining.pretrain import pretrain
+from fedaffect.pretraining.settings import Settings
+from fedaffect.reproduce.cell import Cell
+from fedaffect.reproduce.private_head import cells, figures, notes, tables, verdicts
+from fedaffect.reproduce.private_head.measure import measure
+from fedaffect.reproduce.private_head.results import Results
+from fedaffect.reproduce.setting import Setting
+from fedaffect.reproduce.study import Findings, Options, Search
+from fedaffect.reproduce.task import Task
+from fedaffect.study_record import TrialRecord
+
+
+@dataclass(frozen=True)
+class PrivateHead:
+    """What few released numbers on a public representation achieve, cost and give away."""
+
+    name: ClassVar[str] = "private-head"
+    title: ClassVar[str] = "A private head on a public representation"
+    citation: ClassVar[str] = "fedaffect"
+
+    def config(self, options: Options) -> RunConfig:
+        """Return data, split and precision that all cells share."""
+        return cells.shared_config(options)
+
+    def searches(self, options: Options) -> tuple[Search, ...]:
+        """Return none: every cell trains as ``fedaffect simulate`` does by default."""
+        return ()
+
+    def cells(
+        self, options: Options, people: int, settings: Mapping[str, Setting]
+    ) -> tuple[Cell, ...]:
+        """Return every cell of the study."""
+        return tuple(cells.cells(options, people))
+
+    def prepare(self, options: Options, folder: Path) -> None:
+        """Train the backbone of each half of a real data set; simulated people have one."""
+        if options.data == "synthetic":
+            return
+        for half in cells.HALVES:
+            path = folder / cells.backbone_of(half)
+            if not path.exists():
+                config = self.config(options).replace({"data.people": (half,)})
+                made = pretrain(public_table(config), Settings(), name=path.stem)
+                save_backbone(path, made.card, made.weights)
+
+    def measure(self, task: Task) -> TrialRecord:
+        """Train and attack the cell of ``task``."""
+        return measure(task)
+
+    def findings(self, options: Options, trials: Mapping[str, TrialRecord]) -> Findings:
+        """Return a figure and a table for every scene, and what was to be shown."""
+        results = Results(options, trials)
+        return Findings(
+            figures=figures.figures(results),
+            tables=tables.tables(results),
+            verdicts=verdicts.verdicts(results),
+            notes=notes.notes(results),
+        )
