@@ -191,10 +191,11 @@ class RunSection(Section):
 class FewNumbers:
     """How few released numbers are trained, chosen on public people (``fedaffect dp tune``)."""
 
-    rounds: int = 3
-    local_epochs: int = 30
+    rounds: int = 5
+    local_epochs: int = 10
     batch_size: int = 4096
-    lr: float = 0.5
+    lr: float = 1.0
+    class_weights: Literal["none", "client"] = "client"
 
 
 FEW = FewNumbers()
@@ -237,14 +238,15 @@ class RunConfig(Section):
 
     @property
     def lr(self) -> float:
-        """Learning rate: as given, else 0.1, or 0.5 in noised steps, which are mostly noise."""
+        """Learning rate: as given, else 0.1; 0.5 in noised steps; 1 where few are released."""
         few = FEW.lr if self.releases_few else 0.1
         return self.federation.lr or (0.5 if self.dp.unit == "window" else few)
 
     @property
     def class_weights(self) -> Literal["none", "client"]:
-        """Whether every client weighs its classes alike: as given, else ``none``."""
-        return self.federation.class_weights or "none"
+        """Whether clients weigh their classes alike: as given, else where few are released."""
+        few = self.releases_few and self.dp.unit == "client"
+        return self.federation.class_weights or (FEW.class_weights if few else "none")
 
     @model_validator(mode="after")
     def _weights_need_whole_clients(self) -> Self:

@@ -75,6 +75,7 @@ def with_release(config: RunConfig) -> tuple[Start, RunConfig]:
         "data.normalise": config.data.normalise or _scaling(config, few),
         "federation.rounds": config.rounds,
         "federation.local_epochs": config.local_epochs,
+        "federation.class_weights": config.class_weights,
     }
     if name == NO_BACKBONE:
         if isinstance(release, int):

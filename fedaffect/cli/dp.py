@@ -44,7 +44,7 @@ def plan(
     unit: Annotated[str | None, typer.Option(help="client | window [default: client]")] = None,
     clip: Annotated[str | None, typer.Option(help="Largest norm [default: 1.0]")] = None,
     rounds: Annotated[
-        str | None, typer.Option(help="[default: 40; 3 where --release is not full]")
+        str | None, typer.Option(help="[default: 40; 5 where --release is not full]")
     ] = None,
     clients: Annotated[str | None, typer.Option(help="[default: 20]")] = None,
     fraction: Annotated[

@@ -29,7 +29,9 @@ def tune(
     release: Annotated[
         str | None, typer.Option(help="head | N numbers [default: chosen, too]")
     ] = None,
-    class_weights: Annotated[str | None, typer.Option(help="none | client, as simulate")] = None,
+    class_weights: Annotated[
+        str | None, typer.Option(help="none | client [default: client]")
+    ] = None,
     data: Annotated[str | None, typer.Option(help="Public people [default: synthetic]")] = None,
     data_root: Annotated[str | None, typer.Option(help="Folder of the data set")] = None,
     people: Annotated[str | None, typer.Option(help="all | even | odd | ID,ID,...")] = None,

@@ -78,7 +78,7 @@ SETTINGS = (
         "is a person]",
     ),
     Flag(FEDERATION, "--clients", "INT", "[default: 20, or all people if fewer]"),
-    Flag(FEDERATION, "--rounds", "INT", "[default: 40; 3 where --release is not full]"),
+    Flag(FEDERATION, "--rounds", "INT", "[default: 40; 5 where --release is not full]"),
     Flag(FEDERATION, "--fraction", "FLOAT", "Share of clients in a round [default: 1.0]"),
     Flag(
         FEDERATION,
@@ -92,7 +92,7 @@ SETTINGS = (
         FEDERATION,
         "--local-epochs",
         "INT",
-        "Passes over a client's data [default: 1; 30 where --release is not full]",
+        "Passes over a client's data [default: 1; 10 where --release is not full]",
     ),
     Flag(
         FEDERATION,
@@ -104,13 +104,14 @@ SETTINGS = (
         FEDERATION,
         "--lr",
         "FLOAT",
-        "Learning rate [default: 0.1; 0.5 per window, or where --release is not full]",
+        "Learning rate [default: 0.1; 0.5 per window; 1 where --release is not full]",
     ),
     Flag(
         FEDERATION,
         "--class-weights",
         "NAME",
-        "client: every client weighs its own classes alike, on its device | none [default: none]",
+        "client: every client weighs its own classes alike, on its device | none [default: none; "
+        "client where --release is not full]",
     ),
     Flag(FEDERATION, "--optimizer", "NAME", "sgd (momentum 0.9) | adam [default: sgd]"),
     Flag(

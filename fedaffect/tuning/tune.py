@@ -116,7 +116,7 @@ def tune(
         eps=float(resolved.dp.eps or 0),
         delta=float(released[0].planned(1)[0].spec.delta or 0),
         clients=clients_of(config),
-        class_weights=config.class_weights,
+        class_weights=resolved.class_weights,
         seed=config.run.seed,
         draws=grid.draws,
         batch_size=_batch_size(cohort),

@@ -122,3 +122,21 @@ def test_statement_stays_formal_for_a_client(class_weights: str) -> None:
     said = promised(outline(config)).to_dict()
     assert said["status"] == "FORMAL"
     assert said["unit"] == "client"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, "none"),
+        ({"model.release": "head"}, "client"),
+        ({"model.release": 3, "federation.class_weights": "none"}, "none"),
+        (
+            {"model.release": "head", "dp.mechanism": "gaussian", "dp.eps": 5, "dp.unit": "window"},
+            "none",
+        ),
+    ],
+)
+def test_they_are_the_default_where_few_numbers_are_released(
+    changes: dict[str, object], expected: str
+) -> None:
+    assert tiny(changes).class_weights == expected

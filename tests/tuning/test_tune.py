@@ -118,8 +118,8 @@ def test_toml_is_a_configuration_that_simulate_takes(turned: TuningRecord, tmp_p
 
 
 def test_weighted_classes_are_part_of_what_is_tuned(turned: TuningRecord) -> None:
-    weighted = tuned(**{"federation.class_weights": "client", "model.release": "head"})
-    assert {c.release for c in weighted.candidates} == {"head"}
-    assert weighted.class_weights == "client"
-    plain = {_setting(c): c.without_noise for c in turned.candidates}
-    assert any(plain[_setting(c)] != c.without_noise for c in weighted.candidates)
+    plain = tuned(**{"federation.class_weights": "none", "model.release": "head"})
+    assert {c.release for c in plain.candidates} == {"head"}
+    assert (turned.class_weights, plain.class_weights) == ("client", "none")
+    weighted = {_setting(c): c.without_noise for c in turned.candidates}
+    assert any(weighted[_setting(c)] != c.without_noise for c in plain.candidates)
