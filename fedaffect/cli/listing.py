@@ -8,8 +8,8 @@ import typer
 
 HELP = """Names and error codes that this installation knows.
 
-KIND is data, partition, model, strategy, defence, dp, attack, audit, engine or codes; nothing
-lists all but codes. NAME is one code, such as E221.
+KIND is data, partition, model, strategy, defence, dp, attack, audit, engine, objective, backbone
+or codes; nothing lists all but codes. NAME is one code, such as E221, or one backbone.
 """
 
 
@@ -21,6 +21,7 @@ def list_components(
     from fedaffect import registry
     from fedaffect.error_codes import CODES
     from fedaffect.errors import EXIT_CODES, UsageError
+    from fedaffect.models.shipped import SHIPPED
 
     if kind == "codes":
         if name and name not in CODES:
@@ -29,10 +30,16 @@ def list_components(
             ending = f"exit {code[1]}, {EXIT_CODES[int(code[1])]}" if code[0] == "E" else "warning"
             typer.echo(f"{code}  {CODES[code]} ({ending})")
         return
+    if kind == "backbone" and name:
+        from fedaffect.models.backbone import load_backbone
+
+        typer.echo(load_backbone(name).card.model_dump_json(indent=2))
+        return
     if name:
         raise UsageError("E200", f"{name!r} is one argument too many", "fedaffect list --help")
-    if kind and kind not in registry.KINDS:
-        known = registry.did_you_mean(kind, [*registry.KINDS, "codes"])
+    tables = {**registry.KINDS, "backbone": SHIPPED}
+    if kind and kind not in tables:
+        known = registry.did_you_mean(kind, [*tables, "codes"])
         raise UsageError("E210", f"kind {kind!r} is not known", known)
-    for each in [kind] if kind else registry.KINDS:
-        typer.echo(f"{each:10} {', '.join(sorted(registry.KINDS[each]))}")
+    for each in [kind] if kind else tables:
+        typer.echo(f"{each:10} {', '.join(sorted(tables[each]))}")

@@ -20,12 +20,9 @@ from pydantic import ValidationError
 from fedaffect.atomic_file import write_bytes_atomic
 from fedaffect.errors import DataError
 from fedaffect.models.backbone_card import BackboneCard
+from fedaffect.models.shipped import SHIPPED
 from fedaffect.registry import did_you_mean
 
-SHIPPED = {
-    "stress-predict": "stress-predict.safetensors",
-    "synthetic": "synthetic.safetensors",
-}
 LARGEST_BYTES = 256 * 1024**2
 CENTRE, DIRECTIONS = "axes.centre", "axes.directions"
 

@@ -80,6 +80,7 @@ def test_the_first_page_names_every_command_and_cuts_no_sentence() -> None:
         "audit",
         "report",
         "compare",
+        "pretrain",
         "reproduce",
         "verify",
         "list",
