@@ -14,7 +14,7 @@ from command_line import call
 from safetensors.numpy import load_file
 
 from fedaffect.advice import command_of, instead
-from fedaffect.config import RunConfig
+from fedaffect.config import FEW, RunConfig
 from fedaffect.config_sources import resolve
 from fedaffect.errors import UsageError
 from fedaffect.record import Instead
@@ -61,7 +61,7 @@ def test_the_command_is_what_was_planned_and_can_learn(words: tuple[str, ...]) -
     again = plan(*typed)
     assert again["forecast"]["can_learn"] is True
     assert again["forecast"]["sentences"] == []
-    assert again["config"]["federation"]["rounds"] == better["rounds"] == 3
+    assert again["config"]["federation"]["rounds"] == better["rounds"] == FEW.rounds
     for key in ("noise_multiplier", "noise_to_signal", "break_even_clients", "clients_per_round"):
         assert again["forecast"][key] == better[key]
     assert better["noise_to_signal"] <= 1

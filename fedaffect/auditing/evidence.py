@@ -144,7 +144,7 @@ def _reference(
     key = references.key_of(plain, experiment.table.fingerprint)
     if (kept := references.cached_params(key)) is not None:
         return kept
-    stage(f"training the reference without DP, {config.federation.rounds} rounds")
+    stage(f"training the reference without DP, {config.rounds} rounds")
     params = trainer.model(experiment.folds[0].train, config.run.seed)
     references.store_params(key, params)
     return params

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fedaffect.atomic_file import write_text_atomic
+from fedaffect.config import FEW, RunConfig
 from fedaffect.privacy.accountants import closed_form
 from fedaffect.privacy.base import Event
 from fedaffect.privacy.break_even import NoiseAt, clients_needed
@@ -21,7 +22,7 @@ from fedaffect.reports.marks import WIDTH_IN, logarithmic
 from fedaffect.reports.svg import COLOURS, Drawing, canvas, label, to_svg
 
 BUDGETS = (0.5, 1.0, 2.0, 4.0, 8.0)
-GUIDE_ROUNDS, GUIDE_DELTA, GUIDE_PEOPLE = 3, 1e-5, 20
+GUIDE_ROUNDS, GUIDE_DELTA, GUIDE_PEOPLE = FEW.rounds, 1e-5, 20
 _STYLES = (
     ("vermillion", (0, (1, 1))),
     ("purple", (0, (5, 1, 1, 1))),
@@ -160,7 +161,6 @@ def _drawing(
 
 def _plans_of_guide() -> dict[str, int]:
     """Return the numbers that the shipped network and the paper's release."""
-    from fedaffect.config import RunConfig
     from fedaffect.outline import outline
     from fedaffect.release_summary import release_summary
 

@@ -16,6 +16,8 @@ from fedaffect.audit_record import AttackResult, Threat
 from fedaffect.models.factory import ModelFactory
 from fedaffect.privacy.base import Mechanism, ReleasePlan
 
+UNTRAINED, PUBLIC = "untrained net", "public weights"  # names of the baseline before round 1
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -214,6 +216,22 @@ class Evidence:
     own_head_released: bool
     rounds: int
     gate_confidence: float = 0.999
+
+    @property
+    def before(self) -> str:
+        """What the network of ``initial`` is called."""
+        return UNTRAINED if self.factory.public is None else PUBLIC
+
+    @property
+    def frozen_embedding(self) -> tuple[str, ...]:
+        """A note where the shared layers are as they were before round 1; else nothing."""
+        shared = self.factory.layout.indices("shared")
+        if not np.array_equal(self.params[shared], self.initial[shared]):
+            return ()
+        return (
+            f"the shared layers were not trained in this run: on the embedding this is the figure "
+            f"of the {self.before}, and it tells nothing about the training",
+        )
 
 
 class Attack(Protocol):

@@ -89,7 +89,7 @@ class AdaptiveIdentity:
             rows=(
                 *(_row(attack, name) for attack in attacks),
                 _row(again(evidence.params, "input"), "input", "raw signal"),
-                _row(again(evidence.initial), name, "untrained net"),
+                _row(again(evidence.initial), name, evidence.before),
             ),
             n_members=best.n_test,
             finding=found(best, chance),

@@ -18,7 +18,7 @@ from fedaffect.audit_record import AttackResult, AttackRow, Threat
 from fedaffect.metrics import estimate
 from fedaffect.privacy.attacks.base import IdentityAttack, IdentityAttacker
 from fedaffect.privacy.attacks.enrolment import narrowed
-from fedaffect.privacy.attacks.evidence import Evidence
+from fedaffect.privacy.attacks.evidence import PUBLIC, UNTRAINED, Evidence
 from fedaffect.privacy.attacks.identity import ATTACKERS, attack_identity, scored, strongest
 from fedaffect.privacy.attacks.naming import (
     NOBODY,
@@ -33,7 +33,6 @@ from fedaffect.privacy.attacks.naming import (
 from fedaffect.privacy.attacks.probe_information import information
 
 OWN_HEAD = "own head"
-UNTRAINED = "untrained net"
 Role = Literal["attack", "baseline"]
 
 
@@ -75,7 +74,7 @@ class IdentityByLayer:
         own = _own_head(evidence, layers, people)
         rows += [] if own is None else [_row(own, "task:identity")]
         untrained = self._at_embedding(evidence, evidence.initial, people)
-        rows.append(_row(replace(untrained, name=f"{UNTRAINED} ({untrained.name})"), name))
+        rows.append(_row(replace(untrained, name=f"{evidence.before} ({untrained.name})"), name))
         reference = None
         if evidence.reference is not None:
             plain = self._at_embedding(evidence, evidence.reference, people)
@@ -118,7 +117,8 @@ class IdentityByLayer:
                 f"layers {', '.join(wide)} are attacked through {self.widest} principal "
                 "components of the enrolled windows"
             )
-        if not evidence.own_head_released:
+        tasks = [task.name for task in evidence.factory.build().tasks]
+        if "identity" in tasks and not evidence.own_head_released:
             notes.append("the identity head never left the clients: nobody can ask it")
         if own is not None and own.accuracy.value > best.accuracy.value:
             notes.append(
@@ -156,5 +156,5 @@ def _own_head(
 
 def _row(attack: IdentityAttack, where: str) -> AttackRow:
     figure = estimate(attack.accuracy, attack.chance)
-    role: Role = "baseline" if attack.name.startswith((OWN_HEAD, UNTRAINED)) else "attack"
+    role: Role = "baseline" if attack.name.startswith((OWN_HEAD, UNTRAINED, PUBLIC)) else "attack"
     return AttackRow(name=attack.name, where=where, metric="top-1", figure=figure, role=role)

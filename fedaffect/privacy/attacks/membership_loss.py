@@ -57,13 +57,17 @@ class LossThreshold:
             return blank.model_copy(update={"status": groups.status, "reason": groups.reason})
         scored = self._scored(evidence, evidence.params, groups)
         untrained = self._scored(evidence, evidence.initial, groups)
-        baselines = _rows("untrained net", untrained)
+        baselines = _rows(evidence.before, untrained)
         plain = None
         if evidence.reference is not None:
             plain = self._scored(evidence, evidence.reference, groups)
             baselines += _rows("same run without DP", plain)
         result = judged(
-            blank, scored, "stress loss", baselines, (_STRESS_ONLY, *_confounded(untrained))
+            blank,
+            scored,
+            "stress loss",
+            baselines,
+            (_STRESS_ONLY, *_confounded(untrained, evidence.before)),
         )
         where = result.metric.removeprefix("AUC ")
         return result.model_copy(
@@ -86,11 +90,11 @@ def _rows(name: str, scored: dict[str, MembershipScores]) -> list[AttackRow]:
     return [auc_row(name, where, scores, "baseline") for where, scores in scored.items()]
 
 
-def _confounded(untrained: dict[str, MembershipScores]) -> list[str]:
+def _confounded(untrained: dict[str, MembershipScores], name: str) -> list[str]:
     """Say so where a model that never saw anyone tells the groups apart as well."""
     if min(scores.p_value for scores in untrained.values()) * len(untrained) > LEVEL:
         return []
     return [
-        "An untrained net tells the two groups apart as well: they differ in more than membership, "
-        "and this figure shows that too."
+        f"Before round 1 ({name}) the two groups can be told apart as well: they differ in more "
+        "than membership, and this figure shows that too."
     ]

@@ -184,7 +184,8 @@ def notes_on(evidence: Evidence, chance: Chance) -> tuple[str, ...]:
     """Return what a reader of a closed-set figure needs to know."""
     luck = f"with people's names permuted, {chance.p_value:.1%} of figures are as large"
     overlap = "test windows may share raw samples with enrolled ones: the figures are too high"
-    return (luck, overlap) if evidence.windows.leaks_overlap else (luck,)
+    said = (luck, overlap) if evidence.windows.leaks_overlap else (luck,)
+    return said + evidence.frozen_embedding
 
 
 def released_layers(

@@ -69,7 +69,7 @@ class Verification:
             notes.append(_drop(attacks, same))
         else:
             notes.append("one recording a person: what is special about it may pass for identity")
-        for what, h in (("raw signal", layers["input"]), ("untrained net", None)):
+        for what, h in (("raw signal", layers["input"]), (evidence.before, None)):
             h = embedded(evidence.initial)[name] if h is None else h
             figure = strongest_eer(people.scores(h), seed)
             rows.append(_row(f"{what}, strongest", where, "EER", figure, "baseline"))
@@ -80,6 +80,7 @@ class Verification:
         permuted = np.min([scores.permuted_eer(seed) for scores in attacks], axis=0)
         chance = chance_in(permuted, higher_is_stronger=False)
         notes.append(f"with people permuted, {chance.p_value:.1%} of rates are as low")
+        notes += evidence.frozen_embedding
         return self._result(
             metric="EER",
             figure=strongest_eer(attacks, seed),
