@@ -13,9 +13,9 @@ import numpy as np
 
 from fedaffect.data.schema import Signal
 from fedaffect.data.synthetic_parts import SLOW_HZ, decay, drift, finer, lag, smooth
+from fedaffect.data.synthetic_person import Person
 from fedaffect.data.synthetic_signals import (
     AROUSAL,
-    Person,
     breath_phase,
     follow_plan,
     heart_rate,

@@ -8,7 +8,7 @@ import numpy as np
 
 from fedaffect.metrics import mean_estimate
 from fedaffect.record import Figures
-from fedaffect.study_record import CurvePoint, TrialRecord
+from fedaffect.study_record import CurvePoint, ReleaseFigures, TrialRecord
 
 _SINGLE = (
     "stress_accuracy",
@@ -36,8 +36,23 @@ def _mean_trial(trials: Sequence[TrialRecord]) -> TrialRecord:
         update={
             "figures": _mean_figures([t.figures for t in trials]),
             "curve": tuple(map(_mean_point, zip(*(t.curve for t in trials), strict=False))),
+            "released": _all_draws([t.released for t in trials]),
             "stopped": next((t.stopped for t in trials if t.stopped), ""),
             "seconds": sum(t.seconds for t in trials),
+        }
+    )
+
+
+def _all_draws(released: Sequence[ReleaseFigures | None]) -> ReleaseFigures | None:
+    """Return the draws of all seeds, which test the same people; mean attacks."""
+    known = [one for one in released if one is not None]
+    if not known:
+        return None
+    return known[0].model_copy(
+        update={
+            "stress": tuple(draw for one in known for draw in one.stress),
+            "membership": mean_estimate([one.membership for one in known]),
+            "left_out": mean_estimate([one.left_out for one in known]),
         }
     )
 

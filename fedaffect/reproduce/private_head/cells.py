@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from fedaffect.config import RunConfig
+from fedaffect.config import FEW, RunConfig
 from fedaffect.reproduce.cell import Cell
 from fedaffect.reproduce.study import Options
 
 DELTA = 1e-5
 BUDGETS = (0.5, 1, 2, 4, 8)
-CLIP = 2.0  # clip norm, chosen on simulated people of another seed
 COMPARED = 2  # eps of the head that is compared with the full release
 SCALINGS = {"subject": "calibrated", "public": "not calibrated"}
 HALVES = {"even": "odd", "odd": "even"}  # private people to public people
@@ -78,20 +77,26 @@ class Scale:
     Args:
         people: Simulated private people.
         draws: Noise draws of a private cell.
-        full_rounds: Rounds of the whole network without DP, and under the paper's noise.
+        full_rounds: Rounds of whole networks, but for the one under the budget of the head.
         full_folds: Left-out people that whole networks are tested on, at most.
-        full_scalings: Scalings of the features that whole networks are trained with.
+        full_scalings: Scalings of the features that whole networks are trained with, in the
+            first scene.
     """
 
     people: int = 21
     draws: int = 10
-    full_rounds: int = 40
-    full_folds: int = 1000
+    full_rounds: int = 10
+    full_folds: int = 5
     full_scalings: tuple[str, ...] = ("subject", "public")
 
 
-SCALES = {False: Scale(), True: Scale(draws=3, full_rounds=5, full_folds=3,
-                                      full_scalings=("subject",))}  # fmt: skip
+FULL_STUDY = Scale()
+QUICK_STUDY = Scale(draws=3, full_rounds=5, full_folds=3, full_scalings=("subject",))
+
+
+def scale_of(options: Options) -> Scale:
+    """Return the size of the study that ``options`` ask for."""
+    return QUICK_STUDY if options.quick else FULL_STUDY
 
 
 def shared_config(options: Options) -> RunConfig:
@@ -107,7 +112,7 @@ def shared_config(options: Options) -> RunConfig:
     }
     if options.data == "synthetic":
         changes |= {
-            "synthetic.people": SCALES[options.quick].people,
+            "synthetic.people": scale_of(options).people,
             "synthetic.seed": POPULATION,
         }
     return RunConfig().replace(changes)
@@ -165,7 +170,7 @@ class _Rows:
 
     @property
     def scale(self) -> Scale:
-        return SCALES[self.options.quick]
+        return scale_of(self.options)
 
     def all(self) -> Iterator[HeadCell]:
         yield self.cell(PUBLIC, "public only", "public", attacked=True)
@@ -174,17 +179,26 @@ class _Rows:
             what = f"head, eps {eps:g}"
             yield self.cell(budget_row(eps), what, "head", _dp(eps), draws=self.scale.draws)
         yield self.cell(LOCAL, "local training only", "local")
-        if self.scaling in self.scale.full_scalings:
+        first = scenes(self.options, self.scene.people)[0].name == self.scene.name
+        if first and self.scaling in self.scale.full_scalings:
             yield from self._full()
 
     def _full(self) -> Iterator[HeadCell]:
         """Yield the cells that train and release the whole network."""
-        whole = {"model.release": "full"}
-        few = whole | {"federation.rounds": 3, "federation.local_epochs": 5}
-        long = {"federation.rounds": self.scale.full_rounds}
-        both = whole | long | {"model.tasks": ("stress", "identity")}
+        whole = {"model.release": "full", "federation.class_weights": "client"}
+        few = {
+            "model.tasks": ("stress",),
+            "federation.rounds": FEW.rounds,
+            "federation.local_epochs": FEW.local_epochs,
+            "federation.batch_size": FEW.batch_size,
+        }
+        both = {
+            **whole,
+            "model.tasks": ("stress", "identity"),
+            "federation.rounds": self.scale.full_rounds,
+        }
         draws = self.scale.draws
-        yield self.full(FULL, f"full release, eps {COMPARED}", few | _dp(COMPARED), draws)
+        yield self.full(FULL, f"full release, eps {COMPARED}", whole | few | _dp(COMPARED), draws)
         paper = {
             "model.backbone": "none",
             "model.name": "stress_identity_cnn",
@@ -249,4 +263,4 @@ def budget_row(eps: float) -> str:
 
 
 def _dp(eps: float) -> dict[str, Any]:
-    return {"dp.mechanism": "gaussian", "dp.eps": float(eps), "dp.delta": DELTA, "dp.clip": CLIP}
+    return {"dp.mechanism": "gaussian", "dp.eps": float(eps), "dp.delta": DELTA}

@@ -44,7 +44,7 @@ def full_release(cell: HeadCell, task: Task) -> TrialRecord:
     stress = pooled(tested.true, tested.called, tested.people, experiment.config.run.seed)
     figures = final_figures(experiment, models[0]).model_copy(update={**stress, "per_person": ()})
     numbers = len(experiment.mechanism.blocks.released)
-    promise = Promised(numbers, promised(experiment.outline).status, NOT_RUN, NOT_RUN)
+    planned = promised(experiment.outline)
     return TrialRecord(
         name=cell.name,
         what=cell.what,
@@ -55,8 +55,10 @@ def full_release(cell: HeadCell, task: Task) -> TrialRecord:
         leaks_overlap=experiment.split.leaks_overlap,
         figures=figures,
         status=outcomes[0][0].statement["status"],
-        claimed=claimed_by(outcomes[0][0].statement),
-        released=release_figures(experiment, tested, promise),
+        claimed=claimed_by(planned.to_dict()),
+        released=release_figures(
+            experiment, tested, Promised(numbers, planned.status, NOT_RUN, NOT_RUN)
+        ),
         stopped=why_stopped([o.training for draw in outcomes for o in draw]),
         seconds=0.0,
     )

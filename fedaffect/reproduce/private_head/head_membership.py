@@ -65,6 +65,22 @@ def membership(rounds: Rounds, found: np.ndarray, seed: int) -> Estimate:
     return mean_over_people(np.array(areas), seed)
 
 
+def largest_area(noise_multiplier: float, rounds: int) -> float:
+    """Return the area that no attacker exceeds: mu-GDP for the exchange of two clients.
+
+    The heads without one person and those without another differ by two contributions, so mu is
+    2 sqrt(T) / z; the area under the trade-off curve of mu is Phi(mu / sqrt 2) (Dong, Roth & Su
+    2022, section 2).
+
+    Args:
+        noise_multiplier: z, noise / clip norm of one release.
+        rounds: Releases T.
+    """
+    from scipy.special import ndtr
+
+    return float(ndtr(2 * np.sqrt(rounds) / noise_multiplier / np.sqrt(2)))
+
+
 def naming(rounds: Rounds, found: np.ndarray, seed: int) -> Estimate:
     """Return how often the likeliest left-out person is the one, mean over people."""
     named = found.argmax(axis=0)  # (F, D)

@@ -76,4 +76,5 @@ def trained(heads: np.ndarray, windows: Windows, plan: TrainPlan) -> np.ndarray:
             gradient *= plan.max_grad_norm / np.maximum(length, plan.max_grad_norm)
         velocity = plan.momentum * velocity + gradient
         moved -= plan.lr * velocity
-    return moved.T - heads
+    update: np.ndarray = moved.T - heads
+    return update

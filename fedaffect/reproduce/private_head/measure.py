@@ -9,10 +9,8 @@ import numpy as np
 
 from fedaffect.build import Experiment
 from fedaffect.clients.site import client_side
-from fedaffect.models.backbone import SHIPPED
-from fedaffect.release_choice import NO_BACKBONE
 from fedaffect.reproduce.private_head import head_membership as attacks
-from fedaffect.reproduce.private_head.cells import HeadCell
+from fedaffect.reproduce.private_head.cells import HALVES, HeadCell, backbone_of
 from fedaffect.reproduce.private_head.full_release import full_release
 from fedaffect.reproduce.private_head.head_rounds import Rounds, head_rounds, people_of
 from fedaffect.reproduce.private_head.head_training import trained
@@ -46,8 +44,8 @@ def measure(task: Task) -> TrialRecord:
     cell = task.cell
     assert isinstance(cell, HeadCell)
     clock = time.perf_counter()
-    backbone = str(cell.config.model.backbone)
-    if backbone not in (*SHIPPED, NO_BACKBONE):
+    backbone = cell.config.model.backbone
+    if backbone in [backbone_of(half) for half in HALVES]:
         path = str(task.folder / backbone)
         cell = replace(cell, config=cell.config.replace({"model.backbone": path}))
     record = full_release(cell, task) if cell.kind == "full" else head_trial(cell)

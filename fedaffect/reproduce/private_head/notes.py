@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from fedaffect.reproduce.private_head.cells import CLIP, DELTA, HALVES, SCALES, SHIFT
+from fedaffect.reproduce.private_head.cells import DELTA, HALVES, SHIFT, scale_of
 from fedaffect.reproduce.private_head.results import Results
 
 
 def notes(results: Results) -> tuple[str, ...]:
     """Return how the cells were trained, tested and attacked."""
-    options, scale = results.options, SCALES[results.options.quick]
+    options, scale = results.options, scale_of(results.options)
     who = (
         f"Private people are simulated; those of the shifted scene react to stress {SHIFT:g} "
         "quarter turns away from the people of the shipped backbone, as strongly. In the control "
@@ -24,8 +24,8 @@ def notes(results: Results) -> tuple[str, ...]:
         "noise and ends with the status in the table.",
         "One person is left out in turn and tested; each fold is a run of its own, and eps is that "
         "of one fold's releases.",
-        f"Client level, delta {DELTA:g}, clip norm {CLIP:g}. The clip norm was chosen on simulated "
-        "people of another seed.",
+        f"Client level, delta {DELTA:g}. Heads are trained with the defaults of fedaffect simulate "
+        "--release head, which were chosen on public people.",
         "Stress is balanced accuracy of each person, then the mean: everybody counts alike. "
         "Intervals are over people, of the mean over draws; the spread over draws stands apart.",
         "Calibrated: features are scaled by mean and deviation of each person's own unlabelled "
@@ -35,6 +35,7 @@ def notes(results: Results) -> tuple[str, ...]:
         "windows, not on unseen people.",
         "The attacker on released numbers has the data of everybody and all heads, and computes "
         "the likelihood ratio of a person's taking part. Chance of naming is one over the people.",
-        f"Whole networks without DP and under the paper's noise: {scale.full_rounds} rounds, on at "
-        f"most {scale.full_folds} left-out people.",
+        f"Whole networks are trained in the first scene and tested on {scale.full_folds} left-out "
+        f"people: under the budget of the head with its rounds and local steps, without DP and "
+        f"under the paper's noise over {scale.full_rounds} rounds.",
     )

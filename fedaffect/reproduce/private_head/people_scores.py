@@ -74,7 +74,7 @@ def regained(
     if possible.mean() <= 0:
         return Estimate(value=None, note="n/a (nothing is gained without DP)")
     low, high = over_people(
-        lambda drawn: _ratio(won[drawn].mean(), possible[drawn].mean()), people, seed=seed
+        lambda drawn: _ratio(won[drawn].mean(), possible[drawn].mean()), won, seed=seed
     )
     value = float(won.mean() / possible.mean())
     return Estimate(value=value, low=low, high=high, n_people=len(people))

@@ -8,6 +8,7 @@ from fedaffect.record import Estimate
 from fedaffect.reports.formats import accuracy, epsilon, number, percent, with_chance
 from fedaffect.reproduce.private_head import people_scores
 from fedaffect.reproduce.private_head.cells import PUBLIC, SCALINGS, Scene
+from fedaffect.reproduce.private_head.head_membership import largest_area
 from fedaffect.reproduce.private_head.results import SEED, Results
 from fedaffect.study_record import ReleaseFigures, StudyTable, TrialRecord
 
@@ -104,9 +105,20 @@ def _privacy_row(
         _true_eps(trial, mine),
         mine.simulated_status,
         with_chance(_embedding(results, scene, scaling, trial)),
-        with_chance(mine.membership) if mine.membership.value is not None else mine.membership.note,
+        _membership(mine),
         with_chance(mine.left_out) if mine.left_out.value is not None else mine.left_out.note,
     )
+
+
+def _membership(mine: ReleaseFigures) -> str:
+    """Write the area of the attacker with what the promise allows."""
+    if mine.membership.value is None:
+        return mine.membership.note
+    text = with_chance(mine.membership)
+    if mine.noise_multiplier is None:
+        return text
+    most = largest_area(mine.noise_multiplier, mine.rounds)
+    return f"{text}, at most {percent(most)}"
 
 
 def _true_eps(trial: TrialRecord, mine: ReleaseFigures) -> str:

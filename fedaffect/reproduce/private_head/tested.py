@@ -61,7 +61,8 @@ class Promised:
 def calls(embedding: np.ndarray, heads: np.ndarray) -> np.ndarray:
     """Return what ``heads`` (D, H + 1) say of windows (n, H), (D, n) of 0 and 1."""
     score = heads[:, :-1] @ embedding.T + heads[:, -1:]
-    return (score > 0).astype(np.int64)
+    answers: np.ndarray = (score > 0).astype(np.int64)
+    return answers
 
 
 def release_figures(experiment: Experiment, tested: Tested, promise: Promised) -> ReleaseFigures:
@@ -109,8 +110,11 @@ def figures_of(experiment: Experiment, tested: Tested, params: np.ndarray | None
         found = attack_identity(embedding, who, fold.enrol, fold.identity_test, seed, ATTACKERS)
         headline = strongest(found, seed)
         best, attacked = headline.name, _attacked(headline)
+    stress = pooled(tested.true, tested.called, tested.people, seed)
     return Figures(
-        **pooled(tested.true, tested.called, tested.people, seed),
+        stress_accuracy=stress["stress_accuracy"],
+        stress_macro_f1=stress["stress_macro_f1"],
+        stress_balanced_accuracy=stress["stress_balanced_accuracy"],
         identity_own_head=NO_IDENTITY,
         identity_attacks={one.name: _attacked(one) for one in found},
         identity_strongest=attacked,

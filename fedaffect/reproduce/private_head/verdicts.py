@@ -74,7 +74,8 @@ def _nothing(results: Results, scene: Scene, scaling: str) -> Verdict | None:
         paper="no gain over public only",
         ours=f"{points(gain)} points",
         agrees="yes" if gain.value <= A_POINT or _holds_zero(gain) else "no",
-        why="private and public people are of one kind: a gain would be an error of the study",
+        why="private and public people are of one kind: a gain would be an error of the study, "
+        "and a loss is what noise costs",
     )
 
 
