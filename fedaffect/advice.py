@@ -22,6 +22,7 @@ DECIDED = (  # chosen for the whole network: few numbers have defaults of their 
     "federation.local_epochs",
     "federation.batch_size",
     "federation.lr",
+    "federation.class_weights",
     "dp.noise_layers",
     "dp.blocks",
     "dp.block_clips",
