@@ -112,7 +112,7 @@ def reproduce(
     on_begin(folder, len(cells))
     started, clock = datetime.now(UTC), time.perf_counter()
     with RunLock(folder):
-        table = window_table(outline(cells[0].config))  # once, before the workers read it
+        table = window_table(outline(study.config(options)))  # once, before the workers read it
         study.prepare(options, folder)
         searches = study.searches(options)
         settings, compared = _settings(name, searches, folder, table.fingerprint, jobs, on_step)
