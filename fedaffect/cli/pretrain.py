@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fedaffect.pretraining.pretrain import Pretrained
     from fedaffect.pretraining.settings import Settings
 
-HELP = """Train a public backbone, for fedaffect simulate --backbone FILE.
+HELP = """Train a public backbone for --backbone FILE.
 
 The people who make it are public: nothing protects them from here on. The figures are measured on
 a quarter of them, who are left out of the measured training.

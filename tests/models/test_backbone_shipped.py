@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from command_line import call
+
 from fedaffect.data.public_scale import public_scale
 from fedaffect.models import shipped
 from fedaffect.models.backbone import load_backbone
