@@ -18,12 +18,12 @@ class Grid:
         draws: Draws of the noise for each candidate and fold.
     """
 
-    releases: tuple[str | int, ...] = (2, 3, 5, "head")
+    releases: tuple[str | int, ...] = (3, 5, "head")
     rounds: tuple[int, ...] = (1, 3, 5, 10)
-    local_epochs: tuple[int, ...] = (3, 10, 30)
-    lr: tuple[float, ...] = (0.1, 0.5, 2.0)
-    clip: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
+    local_epochs: tuple[int, ...] = (3, 10)
+    lr: tuple[float, ...] = (0.5, 1.0, 2.0)
+    clip: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0)
     draws: int = 10
 
 
-QUICK = Grid(releases=(3, "head"), rounds=(1, 3), local_epochs=(10,), clip=(0.5, 2.0), draws=4)
+QUICK = Grid(rounds=(2, 5), local_epochs=(10,), lr=(1.0,), clip=(0.5, 1.0), draws=4)

@@ -24,7 +24,7 @@ PEOPLE = {
     "federation.rounds": None,
     "run.dtype": "float32",
     "dp.mechanism": "gaussian",
-    "dp.eps": 4.0,
+    "dp.eps": 8.0,
 }
 
 
@@ -47,8 +47,10 @@ def value(figure: object) -> float:
 
 def test_training_pays_where_people_differ_and_not_where_they_do_not(turned: TuningRecord) -> None:
     alike = tuned(shift=0.0)
-    assert value(turned.chosen.stress) > value(turned.public_only) + 0.08
-    assert value(alike.chosen.stress) < value(alike.public_only) + 0.03
+    gain = value(turned.chosen.stress) - value(turned.public_only)
+    gain_of_none = value(alike.chosen.stress) - value(alike.public_only)
+    assert gain > 0.03
+    assert gain_of_none < 0.02
     assert value(alike.public_only) > value(turned.public_only) + 0.1
 
 
@@ -103,7 +105,7 @@ def test_toml_is_a_configuration_that_simulate_takes(turned: TuningRecord, tmp_p
     assert "reaction turned by 1" in text
     file = tmp_path / "tuned.toml"
     file.write_text(text)
-    assert tomllib.loads(text)["dp"]["eps"] == 4.0
+    assert tomllib.loads(text)["dp"]["eps"] == 8.0
     config, origins = resolve({}, file=file)
     best = turned.chosen
     assert config.model.release == best.release
