@@ -231,6 +231,7 @@ class RunRecord(_Record):
     ``no_dp`` holds the figures of the same run without DP (``None`` if this run is that one);
     ``iid_reference`` those of the same people dealt out IID without DP, shown beside partition
     ``subject``, where the model's own identity head stays near chance by construction.
+    ``public_only`` holds those of the public weights that the run started from, before round 1.
     ``release`` is ``None`` in records of older versions.
     """
 
@@ -245,6 +246,7 @@ class RunRecord(_Record):
     figures: Figures
     no_dp: Figures | None = None
     iid_reference: Figures | None = None
+    public_only: Figures | None = None
     privacy: dict[str, Any]
     warnings: tuple[str, ...] = ()
     folder: str | None = None

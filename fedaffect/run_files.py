@@ -81,7 +81,7 @@ def write_result(folder: Path, record: RunRecord) -> None:
 
 def _metrics(record: RunRecord) -> dict[str, Any]:
     """Return figures without clock times: equal seeds give equal bytes without DP."""
-    kept = ("figures", "no_dp", "iid_reference")
+    kept = ("figures", "no_dp", "iid_reference", "public_only")
     return {name: value for name, value in record.model_dump(mode="json").items() if name in kept}
 
 

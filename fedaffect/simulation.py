@@ -135,6 +135,7 @@ def _carried_out(
             return None, training.stopped
         heard.stage("training fresh identity attackers")
         figures = final_figures(experiment, training.params)
+        public_only = _before_round_1(experiment)
         no_dp, iid = run.references(experiment, training.params[0], figures)
     record = summary.record_of(
         run_id=start.run_id,
@@ -145,6 +146,7 @@ def _carried_out(
         figures=figures,
         no_dp=no_dp,
         iid_reference=iid,
+        public_only=public_only,
         workers=run.grid.workers,
         started=started,
         seconds=time.perf_counter() - clock,
@@ -154,6 +156,15 @@ def _carried_out(
     run_folder.write_manifest(folder, start.run_id)
     heard.finished(record)
     return record, training.stopped
+
+
+def _before_round_1(experiment: Experiment) -> Figures | None:
+    """Return the figures of public weights alone; ``None`` without any, or without references."""
+    config = experiment.config
+    if experiment.outline.start.backbone is None or not config.run.reference:
+        return None
+    initial = experiment.factory.initial(config.run.seed)
+    return final_figures(experiment, [initial] * len(experiment.folds))
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ class TestRepetition:
 
     def test_metrics_hold_no_time_and_no_name(self, plain: Run) -> None:
         metrics = json.loads(plain.bytes_of("metrics.json"))
-        assert set(metrics) == {"figures", "no_dp", "iid_reference"}
+        assert set(metrics) == {"figures", "no_dp", "iid_reference", "public_only"}
         assert metrics["figures"] == plain.record.model_dump(mode="json")["figures"]
 
     def test_global_generators_are_left_alone(self, tmp_path: Path) -> None:

@@ -32,7 +32,11 @@ def result_lines(record: RunRecord) -> list[str]:
     f, split = record.figures, record.data.split
     people = f"{split.people_unseen} held-out people" if split.people_unseen else "held-out blocks"
     synthetic = "SYNTHETIC PEOPLE   " if record.data.synthetic else ""
-    refs = [("no DP", record.no_dp), ("IID, no DP", record.iid_reference)]
+    refs = [
+        ("public", record.public_only),
+        ("no DP", record.no_dp),
+        ("IID, no DP", record.iid_reference),
+    ]
     known = [(name, figures) for name, figures in refs if figures is not None]
     lines = [
         "",

@@ -54,6 +54,8 @@ def all_figures(record: RunRecord, audit: AuditRecord | None = None) -> dict[str
 def trade_off(record: RunRecord) -> Drawing:
     """Draw stress against the strongest fresh attacker: this run, without DP, IID reference."""
     marks = [("This run", "blue", "o", True, record.figures)]
+    if record.public_only:
+        marks.append(("Public weights only", "soft", "^", False, record.public_only))
     if record.no_dp:
         marks.append(("Same run without DP", "green", "D", False, record.no_dp))
     if record.iid_reference:

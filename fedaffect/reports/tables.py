@@ -167,7 +167,7 @@ def file_row(file: Mapping[str, Any]) -> tuple[str, str]:
 
 def tradeoff_note(record: RunRecord) -> str:
     """Say what the run can be compared with."""
-    if record.no_dp is None and record.iid_reference is None:
+    if not any((record.no_dp, record.iid_reference, record.public_only)):
         return "This run has no reference beside it."
     return "Hollow marks are references, the filled mark is this run."
 

@@ -226,7 +226,11 @@ def attack_rows(record: RunRecord) -> list[tuple[bool, tuple[str, ...]]]:
 
 def references(record: RunRecord) -> dict[str, Figures]:
     """Return the runs to compare with, by their name in a table header."""
-    named = {"Without DP": record.no_dp, "IID reference, no DP": record.iid_reference}
+    named = {
+        "Public weights only": record.public_only,
+        "Without DP": record.no_dp,
+        "IID reference, no DP": record.iid_reference,
+    }
     return {name: figures for name, figures in named.items() if figures is not None}
 
 
