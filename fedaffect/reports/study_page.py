@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fedaffect.record import Estimate
@@ -28,6 +28,7 @@ SECTIONS = (
     ("limits", "Limits"),
 )
 VERDICT_COLUMNS = ("Claim", "Agrees", "Paper", "Ours", "Why", "Place")
+EXPECTED_COLUMNS = ("To be shown", "Shown", "Expected", "Measured", "Why", "Where")
 SETTING_COLUMNS = (
     "For", "Rate", "Batch", "Local epochs", "Momentum", "Gradient bound", "Loss", "Chosen",
 )  # fmt: skip
@@ -36,13 +37,15 @@ TRIAL_COLUMNS = (
     "Own head (not a privacy metric)", "Best fresh attacker", "Raw features", "Chance", "Guarantee",
     "Time",
 )  # fmt: skip
-LIMITS = (
-    "Intervals are over people and hold for these people's kind; differences between cells have "
-    "no interval of their own.",
-    "The fresh attackers read the embedding of the first fold's model; stronger attacks may exist. "
-    "What is not detected by these attacks may still be there.",
+OF_A_PAPER = (
+    "Differences between cells have no interval of their own.",
     "True eps is of the noised blocks for one round; where other blocks leave in the clear, no "
     "finite eps holds for the whole model.",
+)
+LIMITS = (
+    "Intervals are over people and hold for these people's kind.",
+    "The fresh attackers read the embedding of the first fold's model; stronger attacks may exist. "
+    "What is not detected by these attacks may still be there.",
     "Figures of cells without DP are not private. With real people's data keep them to yourself.",
 )
 
@@ -51,30 +54,39 @@ def render_study(record: StudyRecord) -> str:
     """Return the page of a study as text: self-contained, and equal for equal records."""
     synthetic = bool(record.data.get("synthetic"))
     by_name = {table.name: table for table in record.tables}
+    tradeoff = _tradeoff(record.trials)
     return render(
         "study.html.j2",
         {"thinned": thinned},
         record=record,
-        sections=SECTIONS,
+        sections=_sections(by_name, tradeoff),
         synthetic=synthetic,
         banner=SYNTHETIC if synthetic else SIMULATED,
         scale=scale(record),
         took=duration(record.seconds),
         facts=_facts(record),
-        verdict_columns=VERDICT_COLUMNS,
+        verdict_columns=VERDICT_COLUMNS if "printed" in by_name else EXPECTED_COLUMNS,
         verdicts=[(v.claim, v.agrees, v.paper, v.ours, v.why, v.source) for v in record.verdicts],
         counts=_counts(record),
         printed=by_name.get("printed"),
         tables=[table for table in record.tables if table.name != "printed"],
         figures=[(figure, draw(figure)) for figure in record.figures],
-        tradeoff=_tradeoff(record.trials),
+        tradeoff=tradeoff,
         setting_columns=SETTING_COLUMNS,
         settings=[_setting_row(c) for c in record.settings],
         chosen=[at for at, c in enumerate(record.settings) if c.chosen],
         trial_columns=TRIAL_COLUMNS,
         trials=[_trial_row(t) for t in record.trials],
-        limits=LIMITS,
+        limits=(*LIMITS, *OF_A_PAPER) if "printed" in by_name else LIMITS,
     )
+
+
+def _sections(
+    tables: Mapping[str, StudyTable], tradeoff: Drawing | None
+) -> tuple[tuple[str, str], ...]:
+    """Return the sections that have something to show."""
+    there = {"printed": "printed" in tables, "tradeoff": tradeoff is not None}
+    return tuple(section for section in SECTIONS if there.get(section[0], True))
 
 
 def scale(record: StudyRecord) -> str:
@@ -132,7 +144,7 @@ def _counts(record: StudyRecord) -> str:
 def _facts(record: StudyRecord) -> list[tuple[str, str]]:
     data = record.data
     return [
-        ("Paper", f"{record.citation}: {record.title}"),
+        ("Source", f"{record.citation}: {record.title}"),
         ("Data set", str(data.get("name", "not stated"))),
         ("People", number(data.get("people"))),
         ("Windows", f"{number(data.get('windows'))} of {number(data.get('window_s'))} s"),

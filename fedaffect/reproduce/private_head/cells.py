@@ -15,7 +15,8 @@ BUDGETS = (0.5, 1, 2, 4, 8)
 COMPARED = 2  # eps of the head that is compared with the full release
 SCALINGS = {"subject": "calibrated", "public": "not calibrated"}
 HALVES = {"even": "odd", "odd": "even"}  # private people to public people
-SHIFT = 0.85  # quarter turns between the reactions of public and private people
+SHIFT = 1.0  # quarter turns between the reactions of public and private people
+PLANTED_CLIP = 2.0  # clip norm of both planted scenes, chosen on simulated people of another seed
 POPULATION = 21  # seed of the private people; backbones are trained on others
 PUBLIC, OPEN, LOCAL = "public", "no-dp", "local"
 FULL, PAPER, REVERSAL, HEAD_LOCAL = "full", "paper", "reversal", "head-local"
@@ -68,6 +69,11 @@ class Scene:
     changes: Mapping[str, Any] = field(default_factory=dict)
     backbone: str = "synthetic"
     planted: Literal["won", "nothing", ""] = ""
+
+    def dp(self, eps: float) -> dict[str, Any]:
+        """Return the changes of the configuration that ask for a total ``eps`` for a client."""
+        asked = {"dp.mechanism": "gaussian", "dp.eps": float(eps), "dp.delta": DELTA}
+        return {**asked, "dp.clip": PLANTED_CLIP} if self.planted else asked
 
 
 @dataclass(frozen=True)
@@ -177,7 +183,9 @@ class _Rows:
         yield self.cell(OPEN, "head, no DP", "head")
         for eps in BUDGETS:
             what = f"head, eps {eps:g}"
-            yield self.cell(budget_row(eps), what, "head", _dp(eps), draws=self.scale.draws)
+            yield self.cell(
+                budget_row(eps), what, "head", self.scene.dp(eps), draws=self.scale.draws
+            )
         yield self.cell(LOCAL, "local training only", "local")
         first = scenes(self.options, self.scene.people)[0].name == self.scene.name
         if first and self.scaling in self.scale.full_scalings:
@@ -198,7 +206,9 @@ class _Rows:
             "federation.rounds": self.scale.full_rounds,
         }
         draws = self.scale.draws
-        yield self.full(FULL, f"full release, eps {COMPARED}", whole | few | _dp(COMPARED), draws)
+        yield self.full(
+            FULL, f"full release, eps {COMPARED}", whole | few | self.scene.dp(COMPARED), draws
+        )
         paper = {
             "model.backbone": "none",
             "model.name": "stress_identity_cnn",
@@ -260,7 +270,3 @@ def cell_name(scene: str, scaling: str, row: str) -> str:
 def budget_row(eps: float) -> str:
     """Return the name of the row of a private head."""
     return f"eps-{eps:g}"
-
-
-def _dp(eps: float) -> dict[str, Any]:
-    return {"dp.mechanism": "gaussian", "dp.eps": float(eps), "dp.delta": DELTA}

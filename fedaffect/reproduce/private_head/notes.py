@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fedaffect.reproduce.private_head.cells import DELTA, HALVES, SHIFT, scale_of
+from fedaffect.reproduce.private_head.cells import DELTA, HALVES, PLANTED_CLIP, SHIFT, scale_of
 from fedaffect.reproduce.private_head.results import Results
 
 
@@ -25,7 +25,12 @@ def notes(results: Results) -> tuple[str, ...]:
         "One person is left out in turn and tested; each fold is a run of its own, and eps is that "
         "of one fold's releases.",
         f"Client level, delta {DELTA:g}. Heads are trained with the defaults of fedaffect simulate "
-        "--release head, which were chosen on public people.",
+        "--release head, which were chosen on public people"
+        + (
+            f", but for a clip norm of {PLANTED_CLIP:g}, chosen on another simulated population."
+            if options.data == "synthetic"
+            else "."
+        ),
         "Stress is balanced accuracy of each person, then the mean: everybody counts alike. "
         "Intervals are over people, of the mean over draws; the spread over draws stands apart.",
         "Calibrated: features are scaled by mean and deviation of each person's own unlabelled "
