@@ -18,6 +18,7 @@ import fedaffect
 from fedaffect.build import build
 from fedaffect.config_sources import resolve
 from fedaffect.errors import StorageError, UsageError
+from fedaffect.outline import outline
 from fedaffect.record import RoundRecord, RunRecord
 from fedaffect.reports.json_file import load_record
 
@@ -65,7 +66,7 @@ class TestFolder:
 
     def test_the_configuration_repeats_the_run(self, plain: Run) -> None:
         again, _ = resolve({}, (), plain.folder / "config.toml", {})
-        resolved = tiny({"federation.rounds": 3, "data.eval": "unseen"})
+        resolved = outline(tiny({"federation.rounds": 3, "data.eval": "unseen"})).config
         assert again == resolved
         assert plain.record.provenance.config == resolved.model_dump(
             mode="json", exclude={"run": {"out"}}
