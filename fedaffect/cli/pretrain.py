@@ -26,7 +26,6 @@ Examples:
   fedaffect pretrain --data synthetic --out mine.safetensors
   fedaffect pretrain --data stress_predict --data-root DIR --people even --out half.safetensors
 """
-SILENCE = 0.4  # simulated people are too much alike in how each sensor shows their stress
 EVERY_S = 5.0  # between two lines of progress
 
 
@@ -53,26 +52,30 @@ def pretrain(
         typer.Option(
             metavar="TERM=WEIGHT,...",
             help="Weighted sum of stress, emotion, contrastive, adversarial, consistency, "
-            "reconstruction. [default: stress=1,reconstruction=3]",
+            "reconstruction. [default: reconstruction=1,stress=1; reconstruction=10,stress=0.3 for "
+            "simulated people]",
         ),
     ] = None,
     objective_public: Annotated[
         str | None,
         typer.Option(
             metavar="TERM=WEIGHT,...",
-            help="The same for --normalise public. [default: --objective, or stress=1,"
-            "consistency=5]",
+            help="The same for --normalise public. [default: --objective, else stress=1; "
+            "consistency=8,stress=1 for simulated people]",
         ),
     ] = None,
     epochs: Annotated[
-        str | None, typer.Option(metavar="INT", help="Passes over the windows.")
+        str | None,
+        typer.Option(
+            metavar="INT", help="Passes over the windows. [default: 20; 12 for simulated people]"
+        ),
     ] = None,
     silence: Annotated[
         str | None,
         typer.Option(
             metavar="SHARE",
-            help="Windows in which a sensor is silent while training. [default: 0.4 for simulated "
-            "people, else 0]",
+            help="Windows in which a sensor falls silent in training, under --normalise subject. "
+            "[default: 0; 0.6 for simulated people]",
         ),
     ] = None,
     seed: Annotated[str | None, typer.Option(metavar="INT", help="[default: 0]")] = None,
@@ -86,6 +89,7 @@ def pretrain(
     from fedaffect.config_sources import resolve
     from fedaffect.errors import UsageError
     from fedaffect.pretraining.people import public_table, with_population
+    from fedaffect.pretraining.settings import usual
 
     if out.exists():
         raise UsageError("E273", f"--out {out} exists", do="give a new file")
@@ -95,8 +99,10 @@ def pretrain(
     other = ("model", "federation", "dp", "defence", "audit")
     config, origins = resolve(flags, overrides or [], without=other)
     config = with_population(config, origins)
-    settings = _settings(model, width, objective, objective_public, epochs, seed)
-    settings = _with_silence(settings, silence, config)
+    usually = usual(simulated=config.data.name == "synthetic")
+    given = {"model": model, "width": width, "epochs": epochs, "silence": silence, "seed": seed}
+    terms = {"objective": objective, "objective_public": objective_public}
+    settings = _settings(usually, given | terms)
     say: Callable[[str], None] = lambda text: typer.echo(f"  ... {text}", err=True)  # noqa: E731
     from fedaffect.models.backbone import save_backbone
     from fedaffect.pretraining.pretrain import pretrain as train
@@ -109,7 +115,7 @@ def pretrain(
         settings,
         name=out.stem,
         modality=config.data.modality,
-        command=_command(config, settings, silence, overrides or [], out),
+        command=_command(config, settings, usually, overrides or [], out),
         progress=_progress(say),
     )
     save_backbone(out, made.card, made.weights)
@@ -120,61 +126,46 @@ def pretrain(
         typer.echo(line)
 
 
-def _settings(
-    model: str | None,
-    width: str | None,
-    objective: str | None,
-    objective_public: str | None,
-    epochs: str | None,
-    seed: str | None,
-) -> Settings:
-    """Return the settings that the flags ask for, everything else by default."""
-    from fedaffect import registry, require
-    from fedaffect.pretraining.objective import read_objective
-    from fedaffect.pretraining.settings import USUAL, Settings
-
-    given: dict[str, Any] = {}
-    if model is not None:
-        given["model"] = registry.check_name("model", model)
-    if width is not None:
-        given["width"] = require.integer("--width", width, at_least=1, at_most=1024)
-    of = {"subject": objective, "public": objective_public or objective}
-    read = {scaling: read_objective(text) for scaling, text in of.items() if text is not None}
-    given["objective"] = {**USUAL, **read}
-    if epochs is not None:
-        given["epochs"] = require.integer("--epochs", epochs, at_least=1)
-    if seed is not None:
-        given["seed"] = require.integer("--seed", seed, at_least=0, at_most=2**63 - 1)
-    return Settings(**given)
-
-
-def _with_silence(settings: Settings, silence: str | None, config: RunConfig) -> Settings:
+def _settings(usual: Settings, given: Mapping[str, str | None]) -> Settings:
+    """Return ``usual`` with what the flags say."""
     from dataclasses import replace
 
-    from fedaffect import require
+    from fedaffect import registry, require
+    from fedaffect.pretraining.objective import read_objective
 
-    if silence is None:
-        return replace(settings, silence=SILENCE) if config.data.name == "synthetic" else settings
-    return replace(settings, silence=require.number("--silence", silence, at_least=0, below=1))
+    def whole(name: str, **bounds: int) -> dict[str, int]:
+        text = given[name]
+        return {} if text is None else {name: require.integer(f"--{name}", text, **bounds)}
+
+    changes: dict[str, Any] = {
+        **whole("width", at_least=1, at_most=1024),
+        **whole("epochs", at_least=1),
+        **whole("seed", at_least=0, at_most=2**63 - 1),
+    }
+    if given["model"] is not None:
+        changes["model"] = registry.check_name("model", given["model"])
+    if given["silence"] is not None:
+        silence = require.number("--silence", given["silence"], at_least=0, below=1)
+        changes["silence"] = silence
+    of = {"subject": given["objective"], "public": given["objective_public"] or given["objective"]}
+    read = {scaling: read_objective(text) for scaling, text in of.items() if text is not None}
+    return replace(usual, objective={**usual.objective, **read}, **changes)
 
 
 def _command(
-    config: RunConfig, settings: Settings, silence: str | None, overrides: list[str], out: Path
+    config: RunConfig, settings: Settings, usual: Settings, overrides: list[str], out: Path
 ) -> str:
     """Return the command that builds the same file, without folders of this machine."""
-    from fedaffect.pretraining.settings import Settings
-
-    usual, data = Settings(), config.data
+    data = config.data
     words = ["fedaffect pretrain", f"--data {data.name}"]
     words += ["--data-root DIR"] if data.root is not None else []
     words += [f"--people {','.join(data.people)}"] if data.people != ("all",) else []
     words += [f"--modality {data.modality}"] if data.modality != "wrist" else []
     words += [
         f"--{name} {getattr(settings, name)}"
-        for name in ("model", "width", "epochs", "seed")
+        for name in ("model", "width", "epochs", "silence", "seed")
         if getattr(settings, name) != getattr(usual, name)
     ]
-    words += [f"--silence {settings.silence:g}"] if silence is not None else []
     words += [
         f"--{option} {_terms(settings.objective[scaling])}"
         for option, scaling in (("objective", "subject"), ("objective-public", "public"))

@@ -83,15 +83,12 @@ def pretrain(
     with one_thread():
         for scaling in SCALINGS:
             scaled, terms = scaled_features(table, scaling), settings.objective[scaling]
+            own = settings.under(scaling)
             part = PublicWindows.of(table, scaled, kept)
-            network = train_network(
-                part, terms, settings, tick(f"{scaling} scaling, to be measured")
-            )
+            network = train_network(part, terms, own, tick(f"{scaling} scaling, measured"))
             measured[scaling] = measure(network, table, scaled, away, settings.seed)
             whole = PublicWindows.of(table, scaled, everyone)
-            network = train_network(
-                whole, terms, settings, tick(f"{scaling} scaling, on everybody")
-            )
+            network = train_network(whole, terms, own, tick(f"{scaling} scaling, everybody"))
             weights[scaling] = public_weights(network, scaled)
     card = BackboneCard(
         name=name,

@@ -14,7 +14,7 @@ from fedaffect.models.backbone import load_backbone, save_backbone
 from fedaffect.outline import network_of
 from fedaffect.pretraining.measure import left_out
 from fedaffect.pretraining.pretrain import pretrain, public_weights
-from fedaffect.pretraining.settings import Settings
+from fedaffect.pretraining.settings import Settings, usual
 from fedaffect.pretraining.train import augmented, new_network, train_network
 from fedaffect.pretraining.windows import PublicWindows, scaled_features
 from fedaffect.release_choice import with_release
@@ -143,3 +143,11 @@ def test_a_quarter_is_left_out_and_measured_on() -> None:
         assert figures.people == away
         assert figures.identity is not None and figures.identity.chance == 0.5
         assert made.card.measured[f"{scaling}/people_left_out"] == 2
+
+
+def test_simulated_people_are_trained_on_with_silent_sensors_under_their_own_scaling() -> None:
+    assert usual(simulated=False).silence == 0
+    simulated = usual(simulated=True)
+    assert simulated.under("subject") == simulated
+    assert simulated.silence > 0 and simulated.under("public").silence == 0
+    assert simulated.weights["public/consistency"] > 0  # the level of a person is to be unlearned
