@@ -17,6 +17,7 @@ from fedaffect.sweeping.grid import NONE, Axis, choices, short_name
 
 DP = "dp"  # the section of privacy
 ENDS_DP = ("dp.mechanism", "dp.eps", "dp.eps_per_round", "dp.sigma")
+NAMED_NONE = ("data.normalise", "model.backbone")  # none is a value of theirs
 NO_DP = "no DP"
 _LONGEST_NAME = 80
 
@@ -124,7 +125,7 @@ def _config(
 
 
 def _may_lack(key: str) -> bool:
-    return key in KEYS and KEYS[key].default is None
+    return key in KEYS and KEYS[key].default is None and key not in NAMED_NONE
 
 
 def _refuse_given_twice(
