@@ -64,6 +64,7 @@ def test_every_key_can_come_from_the_environment(key: str) -> None:
         "run.reference": "false",
         "data.allow_missing": "true",
         "synthetic.session_s": "90",
+        "synthetic.response_shift": "1.5",
         "data.overlap": "0.25",
         "federation.momentum": "0.25",
         "federation.fraction": "0.25",

@@ -71,6 +71,7 @@ OTHER: dict[str, Any] = {
     "federation.momentum": 0.7,
     "federation.optimizer": "adam",
     "federation.max_grad_norm": 7.0,
+    "federation.class_weights": "client",
     "model.tasks": ("identity", "stress"),
     "model.backbone": "synthetic",
     "model.backbone_sha256": "0" * 64,
