@@ -11,11 +11,10 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from report_reader import words
+from report_reader import without_figures, words
 from report_sample import FORMAL, NO_DP, sample
 
 from fedaffect.record import ReleaseSummary, RunRecord
-from fedaffect.reports.html_page import render_html
 from fedaffect.reports.model_card import model_card
 from fedaffect.reports.people_needed import BUDGETS, guide, needed, people_needed
 from fedaffect.reports.release_section import backbone_sentence, release_sentence
@@ -104,12 +103,12 @@ def test_records_of_older_versions_have_no_such_section() -> None:
     assert old.release is None
     assert people_needed(old) is None
     assert (release_sentence(old), backbone_sentence(old)) == ("", "")
-    assert "Public weights" not in render_html(old)
+    assert "Public weights" not in without_figures(old)
     assert "Public weights" not in model_card(old)
 
 
 def test_the_page_says_who_is_not_protected() -> None:
-    seen = words(unescape(re.sub(r"<[^>]+>", " ", render_html(run()))))
+    seen = words(unescape(re.sub(r"<[^>]+>", " ", without_figures(run()))))
     for phrase in (
         "Trained on the clients' people and released: the heads; 9 of 4,433 numbers.",
         "made of 17 people of Open recordings. These people are not protected",
@@ -118,7 +117,7 @@ def test_the_page_says_who_is_not_protected() -> None:
         "Open recordings 17 9,876 MIT Iqbal et al. 2022",
     ):
         assert phrase in seen, phrase
-    assert "<b>encoder</b>" not in render_html(run())
+    assert "<b>encoder</b>" not in without_figures(run())
 
 
 def test_the_card_travels_with_the_model() -> None:
