@@ -179,11 +179,13 @@ class StudyFigure(_Record):
         title: The finding, one sentence.
         about: What is drawn and how it differs from the paper's.
         panels: Its axes, at least one.
+        of_paper: Whether a paper prints it, or could have.
     """
 
     name: str
     title: str
     about: str
+    of_paper: bool = True
     panels: tuple[Panel, ...]
 
 

@@ -23,16 +23,17 @@ def result_lines(record: StudyRecord, folder: str) -> list[str]:
         "95 % intervals over people; accuracies of stress, own head and best fresh attacker",
         "",
     ]
+    beside = "paper" if any(table.name == "printed" for table in record.tables) else "asked"
     for verdict in record.verdicts:
-        lines += _verdict_lines(verdict)
+        lines += _verdict_lines(verdict, beside)
     lines += ["", f"Files    {folder}/study.html, study.json, figures/*.csv"]
     return [line.replace("\u00a0", " ") for line in lines]
 
 
-def _verdict_lines(verdict: Verdict) -> list[str]:
+def _verdict_lines(verdict: Verdict, beside: str) -> list[str]:
     return [
         f"{verdict.agrees:9}  {verdict.claim} ({verdict.source})",
-        *_wrapped(f"paper: {verdict.paper}"),
+        *_wrapped(f"{beside}: {verdict.paper}"),
         *_wrapped(f"ours:  {verdict.ours}"),
         *_wrapped(f"why:   {verdict.why}"),
     ]

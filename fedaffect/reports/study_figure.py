@@ -12,7 +12,8 @@ from fedaffect.reports.pareto import MARKS
 from fedaffect.reports.svg import COLOURS, Drawing, canvas, label, to_svg
 from fedaffect.study_record import Mark, Panel, StudyFigure
 
-COLUMNS = ("Panel", "At", "What", "Ours", "Chance", "Paper", "Place in the paper")
+OF_PAPER = ("Paper", "Place in the paper")
+COLUMNS = ("Panel", "At", "What", "Ours", "Chance", *OF_PAPER)
 STYLES = (("blue", "o"), ("purple", "s"), ("vermillion", "^"))  # stress, own head, attacker
 DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)))
 CHANCE, PRINTED = "chance", "printed in the paper"
@@ -43,8 +44,11 @@ def draw(figure: StudyFigure) -> Drawing:
         if columns == 1:
             page.legend(*_once(page.axes), loc="outside lower center", ncols=5)
         svg = to_svg(page, figure.name, figure.title, figure.about)
-    table = tuple(_row(panel, mark) for panel in figure.panels for mark in panel.marks)
-    return Drawing(figure.name, figure.title, figure.about, svg, COLUMNS, table)
+    heads = COLUMNS if figure.of_paper else COLUMNS[: -len(OF_PAPER)]
+    table = tuple(
+        _row(panel, mark)[: len(heads)] for panel in figure.panels for mark in panel.marks
+    )
+    return Drawing(figure.name, figure.title, figure.about, svg, heads, table)
 
 
 def _height(panel: Panel) -> float:

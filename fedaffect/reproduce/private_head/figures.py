@@ -28,5 +28,6 @@ def _figure(results: Results, scene: Scene) -> StudyFigure:
             "over people; ticks: chance. Calibrated: features scaled by each person's own "
             "unlabelled windows."
         ),
+        of_paper=False,
         panels=(Panel(title="Stress, balanced accuracy", marks=tuple(marks)),),
     )
