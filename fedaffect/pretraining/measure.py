@@ -10,11 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from fedaffect import registry
 from fedaffect.data.schema import WindowTable
 from fedaffect.data.splits import make_split
 from fedaffect.errors import DataError
 from fedaffect.metrics import Interval, stress_scores
+from fedaffect.models.backbone import Backbone
 from fedaffect.models.base import MultitaskModel
+from fedaffect.pretraining.windows import scaled_features
 from fedaffect.privacy.attacks.base import IdentityAttack
 from fedaffect.privacy.attacks.identity import attack_identity, strongest
 from fedaffect.rng import generator
@@ -101,3 +104,24 @@ def _identity(table: WindowTable, h: np.ndarray, rows: np.ndarray, seed: int) ->
 
 def _interval(name: str, interval: Interval) -> dict[str, float]:
     return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
+def measure_backbone(backbone: Backbone, table: WindowTable, seed: int = 0) -> dict[str, Measured]:
+    """Return the figures of a finished backbone on people who did not make it, by scaling.
+
+    Args:
+        backbone: As ``load_backbone`` reads it.
+        table: Windows of other people.
+        seed: Seed of attackers and resamples.
+    """
+    card, everyone = backbone.card, np.arange(len(table.subjects))
+    options = {"n_features": len(card.feature_names), "tasks": card.tasks, **card.options}
+    found = {}
+    for scaling, weights in backbone.weights.items():
+        network: MultitaskModel = registry.resolve("model", card.model)(**options)
+        with torch.no_grad():
+            for name, parameter in network.named_parameters():
+                parameter.copy_(torch.from_numpy(weights.values[name]))
+        scaled = scaled_features(table, scaling)
+        found[scaling] = measure(network.eval(), table, scaled, everyone, seed)
+    return found

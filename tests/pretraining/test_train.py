@@ -12,7 +12,7 @@ from tiny import tiny
 from fedaffect.errors import DataError, UsageError
 from fedaffect.models.backbone import load_backbone, save_backbone
 from fedaffect.outline import network_of
-from fedaffect.pretraining.measure import left_out
+from fedaffect.pretraining.measure import left_out, measure_backbone
 from fedaffect.pretraining.pretrain import pretrain, public_weights
 from fedaffect.pretraining.settings import Settings, usual
 from fedaffect.pretraining.train import augmented, new_network, train_network
@@ -151,3 +151,22 @@ def test_simulated_people_are_trained_on_with_silent_sensors_under_their_own_sca
     assert simulated.under("subject") == simulated
     assert simulated.silence > 0 and simulated.under("public").silence == 0
     assert simulated.weights["public/consistency"] > 0  # the level of a person is to be unlearned
+
+
+def test_a_finished_backbone_is_measured_on_anybody(tmp_path: Path) -> None:
+    table, file = few_people(), tmp_path / "mine.safetensors"
+    made = pretrain(table, replace(QUICK, epochs=1), name="mine")
+    save_backbone(file, made.card, made.weights)
+    found = measure_backbone(load_backbone(str(file)), table)
+    for scaling, figures in found.items():
+        assert figures.people == table.subjects
+        assert figures.identity is not None and figures.identity.chance == 1 / 8
+        network = new_network(QUICK, 60)
+        values = {n: torch.from_numpy(v) for n, v in made.weights[scaling].values.items()}
+        network.load_state_dict(values)
+        with torch.no_grad():
+            x = torch.from_numpy(scaled_features(table, scaling))
+            answers = network({"features": x})["stress"].argmax(dim=1).numpy()
+        recall = [np.mean(answers[table.stress == k] == k) for k in (0, 1)]
+        assert figures.stress is not None
+        assert figures.stress.value == pytest.approx(np.mean(recall))
