@@ -55,7 +55,7 @@ def test_a_head_that_regains_is_told_from_one_that_does_not() -> None:
     assert answers("synthetic", little, [0.7, 0.7, 0.8, 0.8])[0] == "no"
     # the control: a gain is an error, a loss is the price of noise
     assert answers("synthetic", much, [0.7, 0.7, 0.8, 0.8])[1] == "no"
-    assert answers("synthetic", [0.45, 0.45, 0.55, 0.55], [0.5, 0.5, 0.6, 0.6]) == [
+    assert answers("synthetic", [0.45, 0.45, 0.55, 0.55], [0.5, 0.5, 0.6, 0.6])[:2] == [
         "not comparable", "yes",
     ]  # fmt: skip
 
@@ -80,7 +80,9 @@ def test_tables_name_chance_draws_and_what_the_promise_allows() -> None:
     assert start[8] == NOT_RUN.note
     words = " ".join(found.notes)
     assert "must never be released" in words and "private from" not in words
-    assert [f.name for f in found.figures] == ["scene-shifted", "scene-control"]
+    assert [f.name for f in found.figures] == [
+        "scene-shifted", "scene-control", "scene-shipped",
+    ]  # fmt: skip
 
 
 def test_the_page_of_a_study_without_a_paper_speaks_of_none() -> None:

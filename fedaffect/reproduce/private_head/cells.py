@@ -15,9 +15,11 @@ BUDGETS = (0.5, 1, 2, 4, 8)
 COMPARED = 2  # eps of the head that is compared with the full release
 SCALINGS = {"subject": "calibrated", "public": "not calibrated"}
 HALVES = {"even": "odd", "odd": "even"}  # private people to public people
-SHIFT = 1.0  # quarter turns between the reactions of public and private people
-PLANTED_CLIP = 2.0  # clip norm of both planted scenes, chosen on simulated people of another seed
-POPULATION = 21  # seed of the private people; backbones are trained on others
+SHIFT = 0.85  # quarter turns between the reactions of public and private people
+POPULATION = 21  # seed of the private people
+PUBLIC_POPULATION = {"synthetic.seed": 1000, "synthetic.people": 60}  # makes the planted backbone
+SUFFIX = ".safetensors"
+PLANTED = f"backbone-planted{SUFFIX}"
 PUBLIC, OPEN, LOCAL = "public", "no-dp", "local"
 FULL, PAPER, REVERSAL, HEAD_LOCAL = "full", "paper", "reversal", "head-local"
 
@@ -70,11 +72,6 @@ class Scene:
     backbone: str = "synthetic"
     planted: Literal["won", "nothing", ""] = ""
 
-    def dp(self, eps: float) -> dict[str, Any]:
-        """Return the changes of the configuration that ask for a total ``eps`` for a client."""
-        asked = {"dp.mechanism": "gaussian", "dp.eps": float(eps), "dp.delta": DELTA}
-        return {**asked, "dp.clip": PLANTED_CLIP} if self.planted else asked
-
 
 @dataclass(frozen=True)
 class Scale:
@@ -126,26 +123,19 @@ def shared_config(options: Options) -> RunConfig:
 
 def backbone_of(half: str) -> str:
     """Return the name of the file of the backbone that ``half`` of a real data set makes."""
-    return f"backbone-{half}.safetensors"
+    return f"backbone-{half}{SUFFIX}"
 
 
 def scenes(options: Options, people: int) -> tuple[Scene, ...]:
     """Return who is private in turn, of a data set of ``people``."""
     if options.data == "synthetic":
+        otherwise = {"synthetic.response_shift": SHIFT}
+        who = "simulated private people who react otherwise than the public ones"
+        alike = "simulated private people like the public ones"
         return (
-            Scene(
-                "shifted",
-                "simulated private people who react otherwise than the public ones",
-                people,
-                {"synthetic.response_shift": SHIFT},
-                planted="won",
-            ),
-            Scene(
-                "control",
-                "simulated private people like the public ones",
-                people,
-                planted="nothing",
-            ),
+            Scene("shifted", who, people, otherwise, PLANTED, "won"),
+            Scene("control", alike, people, {}, PLANTED, "nothing"),
+            Scene("shipped", f"{who}, the shipped backbone", people, otherwise),
         )
     found = []
     for private, public in HALVES.items():
@@ -183,9 +173,7 @@ class _Rows:
         yield self.cell(OPEN, "head, no DP", "head")
         for eps in BUDGETS:
             what = f"head, eps {eps:g}"
-            yield self.cell(
-                budget_row(eps), what, "head", self.scene.dp(eps), draws=self.scale.draws
-            )
+            yield self.cell(budget_row(eps), what, "head", _dp(eps), draws=self.scale.draws)
         yield self.cell(LOCAL, "local training only", "local")
         first = scenes(self.options, self.scene.people)[0].name == self.scene.name
         if first and self.scaling in self.scale.full_scalings:
@@ -206,9 +194,7 @@ class _Rows:
             "federation.rounds": self.scale.full_rounds,
         }
         draws = self.scale.draws
-        yield self.full(
-            FULL, f"full release, eps {COMPARED}", whole | few | self.scene.dp(COMPARED), draws
-        )
+        yield self.full(FULL, f"full release, eps {COMPARED}", whole | few | _dp(COMPARED), draws)
         paper = {
             "model.backbone": "none",
             "model.name": "stress_identity_cnn",
@@ -270,3 +256,7 @@ def cell_name(scene: str, scaling: str, row: str) -> str:
 def budget_row(eps: float) -> str:
     """Return the name of the row of a private head."""
     return f"eps-{eps:g}"
+
+
+def _dp(eps: float) -> dict[str, Any]:
+    return {"dp.mechanism": "gaussian", "dp.eps": float(eps), "dp.delta": DELTA}

@@ -10,7 +10,7 @@ import numpy as np
 from fedaffect.build import Experiment
 from fedaffect.clients.site import client_side
 from fedaffect.reproduce.private_head import head_membership as attacks
-from fedaffect.reproduce.private_head.cells import HALVES, HeadCell, backbone_of
+from fedaffect.reproduce.private_head.cells import SUFFIX, HeadCell
 from fedaffect.reproduce.private_head.full_release import full_release
 from fedaffect.reproduce.private_head.head_rounds import Rounds, head_rounds, people_of
 from fedaffect.reproduce.private_head.head_training import trained
@@ -45,7 +45,7 @@ def measure(task: Task) -> TrialRecord:
     assert isinstance(cell, HeadCell)
     clock = time.perf_counter()
     backbone = cell.config.model.backbone
-    if backbone in [backbone_of(half) for half in HALVES]:
+    if backbone is not None and backbone.endswith(SUFFIX):  # not a shipped one
         path = str(task.folder / backbone)
         cell = replace(cell, config=cell.config.replace({"model.backbone": path}))
     record = full_release(cell, task) if cell.kind == "full" else head_trial(cell)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fedaffect.reproduce.private_head.cells import DELTA, HALVES, PLANTED_CLIP, SHIFT, scale_of
+from fedaffect.reproduce.private_head.cells import DELTA, HALVES, PUBLIC_POPULATION, SHIFT, scale_of
 from fedaffect.reproduce.private_head.results import Results
 
 
@@ -11,8 +11,8 @@ def notes(results: Results) -> tuple[str, ...]:
     options, scale = results.options, scale_of(results.options)
     who = (
         f"Private people are simulated; those of the shifted scene react to stress {SHIFT:g} "
-        "quarter turns away from the people of the shipped backbone, as strongly. In the control "
-        "both are of one kind."
+        f"quarter turns away from the {PUBLIC_POPULATION['synthetic.people']} public people who "
+        "make the planted backbone, as strongly. In the control both are of one kind."
         if options.data == "synthetic"
         else f"Every second person is public in turn ({' and '.join(HALVES)}): the backbone of "
         "one half, trained with fedaffect pretrain, serves the other; or that of simulated people."
@@ -25,12 +25,7 @@ def notes(results: Results) -> tuple[str, ...]:
         "One person is left out in turn and tested; each fold is a run of its own, and eps is that "
         "of one fold's releases.",
         f"Client level, delta {DELTA:g}. Heads are trained with the defaults of fedaffect simulate "
-        "--release head, which were chosen on public people"
-        + (
-            f", but for a clip norm of {PLANTED_CLIP:g}, chosen on another simulated population."
-            if options.data == "synthetic"
-            else "."
-        ),
+        "--release head, which were chosen on public people.",
         "Stress is balanced accuracy of each person, then the mean: everybody counts alike. "
         "Intervals are over people, of the mean over draws; the spread over draws stands apart.",
         "Calibrated: features are scaled by mean and deviation of each person's own unlabelled "

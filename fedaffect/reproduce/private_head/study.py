@@ -11,7 +11,7 @@ from fedaffect.config import RunConfig
 from fedaffect.models.backbone import save_backbone
 from fedaffect.pretraining.people import public_table
 from fedaffect.pretraining.pretrain import pretrain
-from fedaffect.pretraining.settings import Settings
+from fedaffect.pretraining.settings import SCALINGS, Settings
 from fedaffect.reproduce.cell import Cell
 from fedaffect.reproduce.private_head import cells, figures, notes, tables, verdicts
 from fedaffect.reproduce.private_head.measure import measure
@@ -20,6 +20,9 @@ from fedaffect.reproduce.setting import Setting
 from fedaffect.reproduce.study import Findings, Options, Search
 from fedaffect.reproduce.task import Task
 from fedaffect.study_record import TrialRecord
+
+# what is planted has to be won back from a representation of stress and nothing else
+PLAIN = Settings(objective={s: {"stress": 1.0} for s in SCALINGS}, epochs=10, exchange=0.0)
 
 
 @dataclass(frozen=True)
@@ -45,15 +48,14 @@ class PrivateHead:
         return tuple(cells.cells(options, people))
 
     def prepare(self, options: Options, folder: Path) -> None:
-        """Train the backbone of each half of a real data set; simulated people have one."""
+        """Train the planted backbone, or that of each half of a real data set."""
         if options.data == "synthetic":
+            _train(self.config(options).replace(cells.PUBLIC_POPULATION), PLAIN,
+                   folder / cells.PLANTED)  # fmt: skip
             return
         for half in cells.HALVES:
-            path = folder / cells.backbone_of(half)
-            if not path.exists():
-                config = self.config(options).replace({"data.people": (half,)})
-                made = pretrain(public_table(config), Settings(), name=path.stem)
-                save_backbone(path, made.card, made.weights)
+            config = self.config(options).replace({"data.people": (half,)})
+            _train(config, Settings(), folder / cells.backbone_of(half))
 
     def measure(self, task: Task) -> TrialRecord:
         """Train and attack the cell of ``task``."""
@@ -68,3 +70,10 @@ class PrivateHead:
             verdicts=verdicts.verdicts(results),
             notes=notes.notes(results),
         )
+
+
+def _train(config: RunConfig, settings: Settings, path: Path) -> None:
+    """Write the backbone of the people of ``config``, unless it is there."""
+    if not path.exists():
+        made = pretrain(public_table(config), settings, name=path.stem)
+        save_backbone(path, made.card, made.weights)
