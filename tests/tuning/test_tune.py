@@ -87,7 +87,10 @@ def _setting(candidate: object) -> tuple[object, ...]:
     return tuple(getattr(candidate, name) for name in names)
 
 
-def test_the_same_seed_gives_the_same_record_and_no_budget_is_spent(turned: TuningRecord) -> None:
+def test_the_same_seed_gives_the_same_record_and_no_budget_is_spent(
+    turned: TuningRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FEDAFFECT_HOME", str(tmp_path))
     assert tuned() == turned
     other = tuned(**{"run.seed": 1})
     assert other.candidates != turned.candidates
