@@ -1,6 +1,7 @@
 """What tuning finds on populations whose truth is planted, and what it writes down."""
 
 import tomllib
+from pathlib import Path
 
 import pytest
 from tiny import tiny
