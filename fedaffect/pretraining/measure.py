@@ -69,35 +69,42 @@ def embeddings(network: MultitaskModel, scaled: np.ndarray) -> np.ndarray:
 
 
 def measure(
-    network: MultitaskModel, table: WindowTable, scaled: np.ndarray, away: np.ndarray, seed: int
+    network: MultitaskModel, table: WindowTable, scaling: str, away: np.ndarray, seed: int
 ) -> Measured:
     """Return the figures of ``network`` on the people ``away``.
+
+    Stress is tested as on people without a client: their own constants, where the scaling has
+    any, are of all their windows. The attacker meets people with a client: their constants are of
+    the windows that it learns from.
 
     Args:
         network: Trained on the others.
         table: Windows of all public people.
-        scaled: Their scaled features, (N, F).
+        scaling: Scaling of the features that it was trained for.
         away: Numbers of the people left out, ascending.
         seed: Seed of attackers and resamples.
     """
     rows = np.isin(table.subject, away)
-    h = embeddings(network, scaled)
+    h = embeddings(network, scaled_features(table, scaling)[rows])
     with torch.no_grad():
-        logits = network.heads(torch.from_numpy(h[rows]))["stress"].numpy()
+        logits = network.heads(torch.from_numpy(h))["stress"].numpy()
     answers = logits.argmax(axis=1)
     scores = stress_scores(table.stress[rows], answers, table.subject[rows], seed=seed)
     people = tuple(table.subjects[i] for i in away)
     try:
-        attack = _identity(table, h, rows, seed)
+        attack = _identity(network, table, scaling, rows, seed)
     except DataError as error:
         return Measured(scores["balanced_accuracy"], None, people, error.message)
     return Measured(scores["balanced_accuracy"], attack, people)
 
 
-def _identity(table: WindowTable, h: np.ndarray, rows: np.ndarray, seed: int) -> IdentityAttack:
+def _identity(
+    network: MultitaskModel, table: WindowTable, scaling: str, rows: np.ndarray, seed: int
+) -> IdentityAttack:
     """Return the strongest attacker among the people of ``rows``."""
     split = make_split(table, "blocks", clients=len(table.subjects), seed=seed, gap_s=GAP_S)
     fold = split.folds[0]
+    h = embeddings(network, scaled_features(table, scaling, fold.enrol))
     enrol, test = fold.enrol & rows, fold.identity_test & rows
     return strongest(attack_identity(h, table.subject, enrol, test, seed), seed)
 
@@ -122,6 +129,5 @@ def measure_backbone(backbone: Backbone, table: WindowTable, seed: int = 0) -> d
         with torch.no_grad():
             for name, parameter in network.named_parameters():
                 parameter.copy_(torch.from_numpy(weights.values[name]))
-        scaled = scaled_features(table, scaling)
-        found[scaling] = measure(network.eval(), table, scaled, everyone, seed)
+        found[scaling] = measure(network.eval(), table, scaling, everyone, seed)
     return found

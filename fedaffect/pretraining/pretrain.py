@@ -86,7 +86,7 @@ def pretrain(
             own = settings.under(scaling)
             part = PublicWindows.of(table, scaled, kept)
             network = train_network(part, terms, own, tick(f"{scaling} scaling, measured"))
-            measured[scaling] = measure(network, table, scaled, away, settings.seed)
+            measured[scaling] = measure(network, table, scaling, away, settings.seed)
             whole = PublicWindows.of(table, scaled, everyone)
             network = train_network(whole, terms, own, tick(f"{scaling} scaling, everybody"))
             weights[scaling] = public_weights(network, scaled)

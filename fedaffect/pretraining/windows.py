@@ -77,11 +77,17 @@ class PublicWindows:
         return known | {"deviation": self.features[rows] - self.levels[self.person[rows]]}
 
 
-def scaled_features(table: WindowTable, scaling: str) -> np.ndarray:
-    """Return the features (N, F) float32 of public people, all of whose windows may be seen."""
-    everyone = np.ones(len(table), dtype=bool)
+def scaled_features(table: WindowTable, scaling: str, seen: np.ndarray | None = None) -> np.ndarray:
+    """Return the features (N, F) float32 of public people.
+
+    Args:
+        table: Their windows.
+        scaling: ``public`` or ``subject``.
+        seen: Windows that a person's own constants are computed from, (N,) bool; ``None``: all.
+    """
+    train = np.ones(len(table), dtype=bool) if seen is None else seen
     known: dict[str, Any] = {"subject": table.subject, "feature_names": table.feature_names}
-    scaled: np.ndarray = normalise(table.features, choice=scaling, train=everyone, **known)[0]
+    scaled: np.ndarray = normalise(table.features, choice=scaling, train=train, **known)[0]
     return scaled
 
 

@@ -37,3 +37,15 @@ def test_own_scaling_needs_nobody_else() -> None:
         np.testing.assert_allclose(
             scaled[table.subject == person], np.clip(z, -10, 10), atol=1e-3, rtol=1e-4
         )
+
+
+def test_own_constants_are_of_the_windows_that_were_seen() -> None:
+    table = few_people()
+    seen = table.recording % 2 == 0  # the first of two sessions
+    scaled = scaled_features(table, "subject", seen)
+    for person in range(8):
+        own = table.subject == person
+        x = table.features[own].astype(np.float64)
+        known = table.features[own & seen].astype(np.float64)
+        z = np.clip((x - known.mean(axis=0)) / known.std(axis=0), -10, 10)
+        np.testing.assert_allclose(scaled[own], z, atol=1e-3, rtol=1e-4)
