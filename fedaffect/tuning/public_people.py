@@ -18,7 +18,7 @@ from fedaffect.outline import Outline, outline
 from fedaffect.rng import generator
 
 POPULATION = 1_000_033  # seed of simulated people whom no backbone and no default run has seen
-SHIFTS = (0.0, 1.0)  # how far the reaction to stress is turned from the backbone's people
+SHIFTS = (0.0, 1.5)  # how far the reaction to stress is turned from the backbone's people
 MOST_FOLDS = 5
 
 

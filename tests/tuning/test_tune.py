@@ -29,7 +29,7 @@ PEOPLE = {
 }
 
 
-def tuned(shift: float = 1.0, **changes: object) -> TuningRecord:
+def tuned(shift: float = 2.0, **changes: object) -> TuningRecord:
     config = tiny({**PEOPLE, "synthetic.response_shift": shift, **changes})
     return tune(config, grid=SMALL, chosen_synthetic=True)
 
@@ -106,7 +106,7 @@ def test_record_survives_json(turned: TuningRecord) -> None:
 def test_toml_is_a_configuration_that_simulate_takes(turned: TuningRecord, tmp_path) -> None:
     text = settings_toml(turned)
     assert text.startswith("# Chosen by fedaffect dp tune")
-    assert "reaction turned by 1" in text
+    assert "reaction turned by 2" in text
     file = tmp_path / "tuned.toml"
     file.write_text(text)
     assert tomllib.loads(text)["dp"]["eps"] == 8.0
