@@ -21,6 +21,7 @@ PUBLIC_POPULATION = {"synthetic.seed": 1000, "synthetic.people": 60}  # makes th
 SUFFIX = ".safetensors"
 PLANTED = f"backbone-planted{SUFFIX}"
 PUBLIC, OPEN, LOCAL = "public", "no-dp", "local"
+WHOLE = {"model.release": "full", "federation.class_weights": "client"}
 FULL, PAPER, REVERSAL, HEAD_LOCAL = "full", "paper", "reversal", "head-local"
 
 Kind = Literal["public", "head", "local", "full"]
@@ -82,6 +83,7 @@ class Scale:
         draws: Noise draws of a private cell.
         full_rounds: Rounds of whole networks, but for the one under the budget of the head.
         full_folds: Left-out people that whole networks are tested on, at most.
+        same_folds: The same, of the network that is released under the budget of the head.
         full_scalings: Scalings of the features that whole networks are trained with, in the
             first scene.
     """
@@ -90,11 +92,12 @@ class Scale:
     draws: int = 10
     full_rounds: int = 10
     full_folds: int = 5
+    same_folds: int = 1000
     full_scalings: tuple[str, ...] = ("subject", "public")
 
 
 FULL_STUDY = Scale()
-QUICK_STUDY = Scale(draws=3, full_rounds=5, full_folds=3, full_scalings=("subject",))
+QUICK_STUDY = Scale(draws=3, full_rounds=5, full_folds=3, same_folds=3, full_scalings=("subject",))
 
 
 def scale_of(options: Options) -> Scale:
@@ -176,25 +179,29 @@ class _Rows:
             yield self.cell(budget_row(eps), what, "head", _dp(eps), draws=self.scale.draws)
         yield self.cell(LOCAL, "local training only", "local")
         first = scenes(self.options, self.scene.people)[0].name == self.scene.name
+        if self.scaling == "subject":
+            yield self._whole_under_the_same_budget()
         if first and self.scaling in self.scale.full_scalings:
-            yield from self._full()
+            yield from self._others()
 
-    def _full(self) -> Iterator[HeadCell]:
-        """Yield the cells that train and release the whole network."""
-        whole = {"model.release": "full", "federation.class_weights": "client"}
+    def _whole_under_the_same_budget(self) -> HeadCell:
+        """Return the cell that releases the whole network as the head is released."""
         few = {
             "model.tasks": ("stress",),
             "federation.rounds": FEW.rounds,
             "federation.local_epochs": FEW.local_epochs,
             "federation.batch_size": FEW.batch_size,
         }
+        what, draws = f"full release, eps {COMPARED}", self.scale.draws
+        return self.full(FULL, what, WHOLE | few | _dp(COMPARED), draws, self.scale.same_folds)
+
+    def _others(self) -> Iterator[HeadCell]:
+        """Yield the cells that train and release the whole network in other ways."""
         both = {
-            **whole,
+            **WHOLE,
             "model.tasks": ("stress", "identity"),
             "federation.rounds": self.scale.full_rounds,
         }
-        draws = self.scale.draws
-        yield self.full(FULL, f"full release, eps {COMPARED}", whole | few | _dp(COMPARED), draws)
         paper = {
             "model.backbone": "none",
             "model.name": "stress_identity_cnn",
@@ -204,15 +211,22 @@ class _Rows:
             "dp.noise_layers": "all",
         }
         yield self.full(PAPER, f"the paper's Gaussian 1, claimed eps {COMPARED} a round",
-                        both | paper, draws)  # fmt: skip
+                        both | paper, self.scale.draws)  # fmt: skip
         for row, what, name in (
             (REVERSAL, "full, gradient reversal, no DP", "gradient-reversal"),
             (HEAD_LOCAL, "full, identity head kept, no DP", "head-local"),
         ):
             yield self.full(row, what, both | {"defence.name": name}, 1)
 
-    def full(self, row: str, what: str, changes: Mapping[str, Any], draws: int) -> HeadCell:
-        folds = self.scale.full_folds
+    def full(
+        self,
+        row: str,
+        what: str,
+        changes: Mapping[str, Any],
+        draws: int,
+        folds: int | None = None,
+    ) -> HeadCell:
+        folds = folds or self.scale.full_folds
         return self.cell(row, what, "full", changes, draws=draws, attacked=True, folds=folds)
 
     def cell(
