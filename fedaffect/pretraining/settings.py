@@ -14,7 +14,7 @@ REAL: Objectives = {
 # Simulated stress is too plain: the code follows what varies at all, and stress comes second.
 SIMULATED: Objectives = {
     "public": {"consistency": 8.0, "stress": 1.0},
-    "subject": {"reconstruction": 10.0, "stress": 0.3},
+    "subject": {"adversarial": 4.0, "reconstruction": 10.0, "stress": 0.3},
 }
 SIMULATED_SILENCE = 0.6  # or stress is read from the one sensor that the simulation exaggerates
 
