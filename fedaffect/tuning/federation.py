@@ -53,7 +53,7 @@ def train_heads(
         clip: L2 clip norm C of each setting, (S,).
         noise: What is added to the mean update of a round, in units of C, (T, k, S).
     """
-    clients = [_Client(person, training.weighted) for person in people]
+    clients = [HeadClient(person, training.weighted) for person in people]
     rate, bound = torch.from_numpy(lr), torch.from_numpy(clip)
     drawn = torch.from_numpy(noise)
     change = torch.zeros(drawn.shape[1:], dtype=torch.float64)  # (k, S)
@@ -67,8 +67,13 @@ def train_heads(
     return trained
 
 
-class _Client:
-    """A person who trains, the windows as tensors."""
+class HeadClient:
+    """A person who trains: full-batch steps on the windows as the released numbers see them.
+
+    Args:
+        person: The windows.
+        weighted: Whether both classes count alike.
+    """
 
     def __init__(self, person: Person, weighted: bool) -> None:
         self.design = torch.from_numpy(np.ascontiguousarray(person.design))  # (n, k)
@@ -76,6 +81,9 @@ class _Client:
         self.stressed = torch.from_numpy(person.stressed)[:, None]
         weights = own_weights(person.stressed) if weighted else np.ones(len(person))
         self.share = torch.from_numpy(weights / len(person))[:, None]  # sums to 1
+
+    def __len__(self) -> int:
+        return len(self.offset)
 
     def train(self, start: torch.Tensor, training: LocalTraining, lr: torch.Tensor) -> torch.Tensor:
         """Return the numbers (k, S) after a round of local steps from ``start`` (k, S)."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from tiny import tiny
 
 from fedaffect.build import Experiment
@@ -14,7 +15,7 @@ from fedaffect.clients.site import client_side
 from fedaffect.privacy.noise import TestNoiseKey
 from fedaffect.reproduce.cell import Cell
 from fedaffect.reproduce.private_head.head_rounds import head_rounds
-from fedaffect.reproduce.private_head.head_training import Windows, trained
+from fedaffect.reproduce.private_head.head_training import head_client, trained
 from fedaffect.reproduce.trial import experiment_of
 from fedaffect.server.training import Training
 from fedaffect.simulations.local import LocalGrid
@@ -86,19 +87,21 @@ def test_training_is_a_slow_loop_of_gradient_steps() -> None:
     draw = np.random.default_rng(5)
     data = ClientData(0, draw.normal(size=(40, 60)).astype(np.float32),
                       {"stress": (draw.random(40) < 0.3).astype(np.int64)})  # fmt: skip
-    windows = Windows.of(e.factory.with_params(e.factory.initial(0)), data, balanced=True)
-    y = windows.stress
+    model = e.factory.with_params(e.factory.initial(0))
+    client, y = head_client(model, data, balanced=True), data.labels["stress"]
+    with torch.no_grad():
+        h = model.embed({"features": torch.tensor(data.features, dtype=torch.float64)}).numpy()
+    inputs = np.hstack([h, np.ones((40, 1))])
     weight = np.where(y == 1, 0.5 / y.sum(), 0.5 / (1 - y).sum())
-    np.testing.assert_allclose(windows.weight, weight)
     plan = TrainPlan(seed=0, local_epochs=7, batch_size=64, lr=0.7, momentum=0.6,
                      optimizer="sgd", max_grad_norm=0.05)  # fmt: skip
-    heads = draw.normal(size=(3, windows.inputs.shape[1]))
-    moved = heads + trained(heads, windows, plan)
+    heads = draw.normal(size=(3, inputs.shape[1]))
+    moved = heads + trained(heads, client, plan)
     for head, found in zip(heads, moved, strict=True):
         w, v = head.copy(), np.zeros_like(head)
         for _ in range(7):
             g = np.zeros_like(w)
-            for x, label, share in zip(windows.inputs, y, weight, strict=True):
+            for x, label, share in zip(inputs, y, weight, strict=True):
                 g += share * (1 / (1 + np.exp(-(x @ w))) - label) * x
             if np.sqrt(g @ g) > 0.05:
                 g *= 0.05 / np.sqrt(g @ g)

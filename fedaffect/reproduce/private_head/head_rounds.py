@@ -17,7 +17,8 @@ from fedaffect.clients.site import client_side
 from fedaffect.privacy.base import ClippedSum
 from fedaffect.privacy.mechanisms.noised import NoisedSum
 from fedaffect.privacy.noise import TestNoiseKey
-from fedaffect.reproduce.private_head.head_training import Windows, trained
+from fedaffect.reproduce.private_head.head_training import head_client, trained
+from fedaffect.tuning.federation import HeadClient
 
 HEAD = "task:stress"
 
@@ -47,16 +48,16 @@ class Rounds:
         return last
 
 
-def people_of(experiment: Experiment) -> list[Windows]:
+def people_of(experiment: Experiment) -> list[HeadClient]:
     """Return the training windows of every person, in the order of the data set."""
     side = client_side(experiment)
     model = experiment.factory.with_params(experiment.factory.initial(experiment.config.run.seed))
-    found: dict[int, Windows] = {}
+    found: dict[int, HeadClient] = {}
     for fold, clients in zip(experiment.folds, side.folds, strict=True):
         for person, data in zip(fold.seen, clients, strict=True):
             if person not in found:
                 balanced = side.plan.class_weights == "client"
-                found[person] = Windows.of(model, data, balanced)
+                found[person] = head_client(model, data, balanced)
     return [found[person] for person in sorted(found)]
 
 
@@ -79,7 +80,7 @@ def head_rounds(experiment: Experiment, draws: Sequence[str]) -> Rounds:
         raise ValueError(f"what is released is not {HEAD} alone")
     left_out = np.array([_left_out(fold.seen, len(people)) for fold in experiment.folds])
     taking_part = left_out[None, :] != np.arange(len(people))[:, None]  # (P, F)
-    sizes = np.array([len(person.stress) for person in people], dtype=np.float64)
+    sizes = np.array([len(person) for person in people], dtype=np.float64)
     start = experiment.factory.initial(seed)[released]
     shape = (len(left_out), len(draws), len(start))
     heads, added = [np.broadcast_to(start, shape).copy()], []

@@ -118,7 +118,7 @@ def _promise(cell: HeadCell, experiment: Experiment, rounds: Rounds) -> Promised
     seed = experiment.config.run.seed
     sizes = None
     if not experiment.mechanism.groups:
-        sizes = np.array([len(person.stress) for person in people_of(experiment)], dtype=np.float64)
+        sizes = np.array([len(person) for person in people_of(experiment)], dtype=np.float64)
     found = attacks.log_likelihoods(rounds, sizes)
     return Promised(
         numbers=len(experiment.mechanism.blocks.released),
