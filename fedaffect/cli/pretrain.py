@@ -52,8 +52,8 @@ def pretrain(
         typer.Option(
             metavar="TERM=WEIGHT,...",
             help="Weighted sum of stress, emotion, contrastive, adversarial, consistency, "
-            "reconstruction. [default: reconstruction=1,stress=1; reconstruction=10,stress=0.3 for "
-            "simulated people]",
+            "reconstruction. [default: reconstruction=1,stress=1; for simulated people "
+            "adversarial=4,reconstruction=10,stress=0.3]",
         ),
     ] = None,
     objective_public: Annotated[
