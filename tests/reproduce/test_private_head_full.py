@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tiny import tiny
 
 from fedaffect.home import state_home
@@ -22,7 +23,10 @@ def full(folder: Path, draws: int = 1, **changes: Any) -> TrialRecord:
     return measure(Task("private-head", cell, False, folder, "key"))
 
 
-def test_the_paper_s_noise_has_a_claim_and_its_worth(tmp_path: Path) -> None:
+def test_the_paper_s_noise_has_a_claim_and_its_worth(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FEDAFFECT_HOME", str(tmp_path / "home"))
     trial = full(tmp_path, 1, dp__mechanism="paper-gaussian1", dp__eps_per_round=5.0,
                  dp__delta=1e-5, dp__noise_layers="all")  # fmt: skip
     assert trial.claimed is not None and trial.released is not None
