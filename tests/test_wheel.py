@@ -28,7 +28,8 @@ def test_wheel_runs_outside_the_checkout(tmp_path: Path) -> None:
     in_tree = {
         p.name
         for p in (ROOT / "fedaffect").rglob("*")
-        if p.is_file() and p.suffix in {".py", ".json", ".j2", ".css", ".typed", ".safetensors", ".txt"}
+        if p.is_file()
+        and p.suffix in {".py", ".json", ".j2", ".css", ".typed", ".safetensors", ".txt"}
     }
     assert in_tree <= packaged
     environment = {**os.environ, "PYTHONPATH": str(unpacked), "FEDAFFECT_HOME": str(tmp_path / "h")}
