@@ -43,7 +43,7 @@ def test_a_planted_attribute_is_found():
 
 @pytest.mark.slow
 def test_power_on_a_planted_attribute():
-    found = sum("tell sex" in CHEAP.run(planted(seed, shift=6.0)).finding for seed in range(20))
+    found = sum("tell the sex" in CHEAP.run(planted(seed, shift=6.0)).finding for seed in range(20))
     assert found >= 18
 
 
