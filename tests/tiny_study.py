@@ -11,7 +11,6 @@ from fedaffect.config import RunConfig
 from fedaffect.reproduce.cell import Cell
 from fedaffect.reproduce.setting import Setting
 from fedaffect.reproduce.study import Findings, Options, Search
-from fedaffect.reproduce.task import Task
 from fedaffect.reproduce.trial import trial_of
 from fedaffect.study_record import Mark, Panel, StudyFigure, StudyTable, TrialRecord, Verdict
 
@@ -57,9 +56,7 @@ class TinyStudy:
     def prepare(self, options: Options, folder: Path) -> None:
         """Write nothing: the cells read the data alone."""
 
-    def measure(self, task: Task) -> TrialRecord:
-        """Train and attack the cell of ``task``."""
-        return trial_of(task)
+    measure = staticmethod(trial_of)
 
     def findings(self, options: Options, trials: Mapping[str, TrialRecord]) -> Findings:
         """Return one of everything."""

@@ -115,11 +115,11 @@ def reproduce(
         table = window_table(outline(study.config(options)))  # once, before the workers read it
         study.prepare(options, folder)
         searches = study.searches(options)
-        settings, compared = _settings(name, searches, folder, table.fingerprint, jobs, on_step)
+        settings, compared = _settings(study, searches, folder, table.fingerprint, jobs, on_step)
         people = len(table.subjects)
         chosen = study.cells(options, people, settings)
         tasks = [
-            Task(name, cell, False, folder, cell.key(table.fingerprint))
+            Task(study.measure, cell, False, folder, cell.key(table.fingerprint))
             for cell in _seeded(chosen, options.seeds)
         ]
         results = _carried_out(tasks, TrialRecord, jobs, on_step)
@@ -159,13 +159,13 @@ def carry_out_task(task: Task) -> BaseModel:
         loss = validation_loss(task.cell)
         result = Loss(loss=loss, seconds=time.perf_counter() - clock)
     else:
-        result = study_of(task.study).measure(task)
+        result = task.measure(task)
     study_folder.keep(task.folder, task.file, result)
     return result
 
 
 def _settings(
-    study: str,
+    study: Study,
     searches: Sequence[Search],
     folder: Path,
     fingerprint: str,
@@ -179,7 +179,9 @@ def _settings(
             config = setting.of(search.cell.config)
             name = f"setting-{search.purpose}-{number}"
             cell = replace(search.cell, name=name, config=config)
-            tasks[search.purpose, setting] = Task(study, cell, True, folder, cell.key(fingerprint))
+            tasks[search.purpose, setting] = Task(
+                study.measure, cell, True, folder, cell.key(fingerprint)
+            )
     results = _carried_out(list(tasks.values()), Loss, jobs, on_step)
     losses = {at: results[task.file].loss for at, task in tasks.items()}
     chosen = {s.purpose: best({c: losses[s.purpose, c] for c in s.candidates}) for s in searches}

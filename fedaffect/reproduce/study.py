@@ -88,8 +88,9 @@ class Study(Protocol):
     def prepare(self, options: Options, folder: Path) -> None:
         """Write to the study's ``folder`` what its cells read, where it is not there yet."""
 
-    def measure(self, task: Task) -> TrialRecord:
-        """Train and attack the cell of ``task``."""
+    @staticmethod
+    def measure(task: Task) -> TrialRecord:
+        """Train and attack the cell of ``task``: a function of a module, made static."""
 
     def findings(self, options: Options, trials: Mapping[str, TrialRecord]) -> Findings:
         """Return figures, tables and verdicts of ``trials``, by the names of their cells."""

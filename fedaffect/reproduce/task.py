@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from fedaffect.reproduce.cell import Cell
+from fedaffect.study_record import TrialRecord
 
 CELLS_NAME = "cells"  # folder of the results within that of a study
+
+Measure = Callable[["Task"], TrialRecord]
 
 
 @dataclass(frozen=True)
@@ -15,14 +19,14 @@ class Task:
     """One thing to do in a worker process.
 
     Args:
-        study: Registered name of the study.
+        measure: How the study measures a cell; a function of a module, for it travels.
         cell: What is trained.
         setting: Whether only its loss on held-out training windows is asked for.
         folder: The folder of the study.
         key: Digest of everything that decides the result.
     """
 
-    study: str
+    measure: Measure
     cell: Cell
     setting: bool
     folder: Path

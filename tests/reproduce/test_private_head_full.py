@@ -20,7 +20,7 @@ def full(folder: Path, draws: int = 1, **changes: Any) -> TrialRecord:
     dotted = {key.replace("__", "."): value for key, value in changes.items()}
     config = tiny({"data.eval": "loso", "model.release": "full", **dotted})
     cell = HeadCell("full", "full", config, folds=2, kind="full", draws=draws, attacked=True)
-    return measure(Task("private-head", cell, False, folder, "key"))
+    return measure(Task(measure, cell, False, folder, "key"))
 
 
 def test_the_paper_s_noise_has_a_claim_and_its_worth(

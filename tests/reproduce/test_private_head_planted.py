@@ -34,7 +34,7 @@ def trial(folder: Path, scene: str, row: str, draws: int = 10) -> TrialRecord:
     name = cells.cell_name(scene, "subject", row)
     (cell,) = [c for c in cells.cells(OPTIONS, people) if c.name == name]
     small = replace(cell, draws=min(draws, cell.draws), attacked=False)
-    return measure(Task("private-head", small, False, folder, "key"))
+    return measure(Task(measure, small, False, folder, "key"))
 
 
 @lru_cache

@@ -20,7 +20,6 @@ from fedaffect.reproduce.benouis2023.results import Results
 from fedaffect.reproduce.cell import Cell
 from fedaffect.reproduce.setting import Setting
 from fedaffect.reproduce.study import Findings, Options, Search
-from fedaffect.reproduce.task import Task
 from fedaffect.reproduce.trial import trial_of
 from fedaffect.study_record import TrialRecord
 
@@ -62,9 +61,7 @@ class Benouis2023:
     def prepare(self, options: Options, folder: Path) -> None:
         """Write nothing: the cells read the data alone."""
 
-    def measure(self, task: Task) -> TrialRecord:
-        """Train and attack the cell of ``task``."""
-        return trial_of(task)
+    measure = staticmethod(trial_of)
 
     def findings(self, options: Options, trials: Mapping[str, TrialRecord]) -> Findings:
         """Return Figures 2 to 8, the tables, the verdicts and the differences from the paper."""

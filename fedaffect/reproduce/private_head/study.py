@@ -18,7 +18,6 @@ from fedaffect.reproduce.private_head.measure import measure
 from fedaffect.reproduce.private_head.results import Results
 from fedaffect.reproduce.setting import Setting
 from fedaffect.reproduce.study import Findings, Options, Search
-from fedaffect.reproduce.task import Task
 from fedaffect.study_record import TrialRecord
 
 # what is planted has to be won back from a representation of stress and nothing else
@@ -57,9 +56,7 @@ class PrivateHead:
             config = self.config(options).replace({"data.people": (half,)})
             _train(config, Settings(), folder / cells.backbone_of(half))
 
-    def measure(self, task: Task) -> TrialRecord:
-        """Train and attack the cell of ``task``."""
-        return measure(task)
+    measure = staticmethod(measure)
 
     def findings(self, options: Options, trials: Mapping[str, TrialRecord]) -> Findings:
         """Return a figure and a table for every scene, and what was to be shown."""
