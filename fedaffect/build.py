@@ -18,9 +18,10 @@ from fedaffect.data.table_cache import cached_table
 from fedaffect.data.windows import cut_windows
 from fedaffect.errors import UsageError
 from fedaffect.models.factory import ModelFactory
-from fedaffect.outline import Outline, clients_of, component, outline
+from fedaffect.outline import Outline, component, outline
 from fedaffect.privacy.base import LocalSteps, Mechanism, ReleasePlan
 from fedaffect.privacy.mechanisms.window import spans
+from fedaffect.privacy_plan import clients_of
 from fedaffect.strategies.base import Strategy
 
 

@@ -6,7 +6,6 @@ The only place besides ``fedaffect.build`` that asks the registries.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -23,7 +22,7 @@ from fedaffect.params import Layout
 from fedaffect.privacy.base import Mechanism, ReleasePlan
 from fedaffect.privacy.canaries import refuse_canaries
 from fedaffect.privacy.choice import mechanism_of
-from fedaffect.privacy.spec import AdaptiveClip, BlockPolicy, ClipSpec, PrivacySpec
+from fedaffect.privacy_plan import clients_of, privacy_spec, release_plan
 from fedaffect.release_choice import (
     Start,
     policies,
@@ -95,7 +94,7 @@ def outline(config: RunConfig) -> Outline:
     folds = {"loso": len(subjects), "random": RANDOM_FOLDS}.get(config.data.eval, 1)
     factory = network_of(config, start, seen, defence)
     refuse_other_shapes(factory, str(config.model.backbone))
-    plan = _release_plan(config, folds)
+    plan = release_plan(config, folds)
     withheld = policies(config.model.release or "full", factory.build())
     spec = privacy_spec(config, defence, withheld)
     mechanism = mechanism_of(spec, registry.resolve("dp", spec.mechanism))
@@ -172,53 +171,6 @@ def component(kind: str, name: str, options: dict[str, Any]) -> Any:
     return cls(**{k: v for k, v in options.items() if k in known})
 
 
-def privacy_spec(
-    config: RunConfig,
-    defence: Defence | None = None,
-    withheld: Mapping[str, BlockPolicy] | None = None,
-) -> PrivacySpec:
-    """Return what the ``[dp]`` table asks for, with every ``auto`` resolved.
-
-    Args:
-        config: The configuration.
-        defence: Keeps heads on the clients where ``dp.blocks`` does not say otherwise.
-        withheld: What the release plan does not release.
-    """
-    dp = config.dp
-    kept: dict[str, BlockPolicy] = {
-        f"task:{task}": "keep_local" for task in (defence.keeps if defence else ())
-    }
-    paper = dp.mechanism.startswith("paper-")
-    place = "client" if paper or dp.unit == "window" else "server"
-    adaptive = AdaptiveClip(dp.clip_quantile, dp.clip_rate, dp.clip_count_noise)
-    clip = ClipSpec(
-        bound=dp.clip_start if isinstance(dp.clip, str) else dp.clip,
-        norm=None if dp.clip_norm == "auto" else dp.clip_norm,
-        target=dp.clip_target,
-        per_block=dp.block_clips,
-        adaptive=adaptive if dp.clip == "adaptive" else None,
-    )
-    return PrivacySpec(
-        mechanism=dp.mechanism,
-        eps=dp.eps,
-        delta=dp.delta,
-        eps_per_round=dp.eps_per_round,
-        z=dp.z,
-        sigma=dp.sigma,
-        noise_layers=dp.noise_layers,
-        policies={**(withheld or {}), **kept, **dp.blocks},
-        clip=clip,
-        allocation=dp.noise_allocation,
-        ratios=dp.noise_ratios,
-        where=place if dp.where == "auto" else dp.where,  # type: ignore[arg-type]
-        unit=dp.unit,
-        adjacency=("replace_one" if paper else "zero_out")
-        if dp.adjacency == "auto"
-        else dp.adjacency,
-        records=dp.paper_records,
-    )
-
-
 def _dataset(config: RunConfig) -> Dataset:
     data = config.data
     options: dict[str, Any] = {"modality": data.modality, "allow_missing": data.allow_missing}
@@ -266,12 +218,6 @@ def _with_client_default(config: RunConfig, people: int) -> RunConfig:
     return config.replace({"federation.clients": min(DEFAULT_CLIENTS, people) if few else 20})
 
 
-def clients_of(config: RunConfig) -> int:
-    """Return the number of clients of a resolved configuration."""
-    assert config.federation.clients is not None  # resolved before
-    return config.federation.clients
-
-
 def _unseen(config: RunConfig, people: int) -> int:
     """Return how many people are held out wholly: those without a client, or a fifth."""
     spec, clients = config.data.eval, clients_of(config)
@@ -295,40 +241,3 @@ def _eval(config: RunConfig, unseen: int) -> str:
     if config.data.eval != "auto":
         return config.data.eval
     return "unseen" if unseen else "blocks"
-
-
-def _release_plan(config: RunConfig, folds: int) -> ReleasePlan:
-    f, clients = config.federation, clients_of(config)
-    rounds = config.rounds
-    if f.fraction >= 1:
-        sampler, expected = "full", float(clients)
-    elif f.sampler == "bernoulli":
-        sampler, expected = "poisson", clients * f.fraction
-    else:
-        sampler, expected = "fixed", float(max(1, round(clients * f.fraction)))
-    if config.dp.participation_cap is not None and sampler == "poisson":
-        raise UsageError(
-            "E235",
-            "dp.participation_cap does not go with --sampler bernoulli: capped draws are not "
-            "independent, so they amplify nothing",
-            do="--sampler fixed, or drop the cap",
-        )
-    if config.dp.participation_cap is not None and sampler == "full":
-        raise UsageError(
-            "E235",
-            "dp.participation_cap does not go with --fraction 1: everyone takes part in every "
-            "round",
-            do="give a --fraction below 1, fewer --rounds, or drop the cap",
-        )
-    one_each = config.data.partition == "subject"
-    cap = config.dp.participation_cap
-    return ReleasePlan(
-        releases=rounds * folds,
-        clients_per_round=expected,
-        sampling_rate=1.0 if sampler == "full" else expected / clients,
-        sampler=sampler,  # type: ignore[arg-type]
-        n_units=clients,
-        clients_per_subject=1 if one_each else clients,
-        subjects_per_client=1,
-        participation_cap=None if cap is None else cap * folds,
-    )

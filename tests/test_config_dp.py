@@ -9,8 +9,8 @@ import pytest
 from fedaffect.config import RunConfig
 from fedaffect.config_sources import resolve
 from fedaffect.errors import UsageError
-from fedaffect.outline import privacy_spec
 from fedaffect.privacy.spec import PrivacySpec
+from fedaffect.privacy_plan import privacy_spec
 
 
 def asked(overrides: tuple[str, ...] = (), **flags: Any) -> RunConfig:

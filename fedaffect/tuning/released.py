@@ -9,10 +9,11 @@ import numpy as np
 from fedaffect import registry
 from fedaffect.config import RunConfig
 from fedaffect.models.factory import ModelFactory
-from fedaffect.outline import clients_of, network_of, privacy_spec
+from fedaffect.outline import network_of
 from fedaffect.privacy.base import Mechanism, ReleasePlan
 from fedaffect.privacy.choice import mechanism_of
 from fedaffect.privacy.forecast import plan_forecast
+from fedaffect.privacy_plan import clients_of, privacy_spec
 from fedaffect.release_choice import policies, with_release
 from fedaffect.tuning.affine_head import Person, affine_scores
 from fedaffect.tuning.public_people import Cohort

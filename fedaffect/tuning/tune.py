@@ -16,8 +16,9 @@ from fedaffect.config import FEW, RunConfig
 from fedaffect.errors import UsageError
 from fedaffect.metrics import balanced_accuracy_of, bootstrap_over_people
 from fedaffect.one_thread import one_thread
-from fedaffect.outline import DEFAULT_CLIENTS, clients_of
+from fedaffect.outline import DEFAULT_CLIENTS
 from fedaffect.privacy.noise import TestNoiseKey
+from fedaffect.privacy_plan import clients_of
 from fedaffect.record import Estimate
 from fedaffect.release_choice import NO_BACKBONE, Start, with_release
 from fedaffect.tuning.affine_head import Person

@@ -15,7 +15,6 @@ from scipy import stats
 from fedaffect import registry
 from fedaffect.config import RunConfig
 from fedaffect.errors import UsageError
-from fedaffect.outline import privacy_spec
 from fedaffect.params import Layout
 from fedaffect.privacy.base import ReleasePlan
 from fedaffect.privacy.choice import mechanism_of
@@ -23,6 +22,7 @@ from fedaffect.privacy.clipping import clipped_sum
 from fedaffect.privacy.mechanisms.paper import PaperClaim
 from fedaffect.privacy.noise import SecretNoiseKey
 from fedaffect.privacy.promise import promise_of, spent_after
+from fedaffect.privacy_plan import privacy_spec
 
 VECTORS = json.loads((Path(__file__).parents[1] / "golden" / "dp_vectors.json").read_text())
 # Table II of the paper: 96,997 parameters.
