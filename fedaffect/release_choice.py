@@ -48,12 +48,7 @@ class Start:
     @property
     def public_data(self) -> tuple[str, ...]:
         """Whose data made it, one line each."""
-        if self.backbone is None:
-            return ()
-        return tuple(
-            f"{len(d.people)} {'simulated ' if d.synthetic else ''}people of {d.title}"
-            for d in self.backbone.card.public_data
-        )
+        return tuple(d.whose for d in self.backbone.card.public_data) if self.backbone else ()
 
 
 def with_release(config: RunConfig) -> tuple[Start, RunConfig]:
@@ -61,7 +56,7 @@ def with_release(config: RunConfig) -> tuple[Start, RunConfig]:
 
     Raises:
         UsageError: E229 the release, the backbone and the model do not go together.
-        DataError: E380 to E383 the backbone is missing, damaged, changed, or does not read what
+        DataError: E380 to E382 the backbone is missing, damaged, changed, or does not read what
             the run offers.
     """
     model = config.model

@@ -27,6 +27,12 @@ class PublicData(_Frozen):
     citation: str
     fingerprint: str
 
+    @property
+    def whose(self) -> str:
+        """How many people of what, in words."""
+        count = len(self.people)
+        return f"{count} simulated people" if self.synthetic else f"{count} people of {self.title}"
+
 
 class BackboneCard(_Frozen):
     """Travels in the file of the backbone.
@@ -65,7 +71,4 @@ class BackboneCard(_Frozen):
     @property
     def whose(self) -> str:
         """Whose data made it, in words."""
-        return " and ".join(
-            f"{len(d.people)} {'simulated ' if d.synthetic else ''}people of {d.title}"
-            for d in self.public_data
-        )
+        return " and ".join(data.whose for data in self.public_data)

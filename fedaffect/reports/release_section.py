@@ -87,6 +87,6 @@ def _backbone(record: RunRecord) -> BackboneSummary | None:
 
 
 def _people(data: PublicPeople) -> str:
-    kind = "simulated person" if data.synthetic else "person"
-    many = "simulated people" if data.synthetic else "people"
-    return f"{plural(data.people, kind, many)} of {data.title}"
+    if data.synthetic:
+        return plural(data.people, "simulated person", "simulated people")
+    return f"{plural(data.people, 'person', 'people')} of {data.title}"

@@ -55,7 +55,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     save_backbone(file, CARD, weights())
     read = load_backbone(str(file))
     assert read.card == CARD
-    assert read.card.whose == "2 simulated people of Simulated people"
+    assert read.card.whose == "2 simulated people"
     for scaling, expected in weights().items():
         found = read.weights[scaling]
         assert set(found.values) == {"code.bias"}

@@ -31,7 +31,7 @@ def test_a_backbone_says_whose_it_is_and_what_it_does(tmp_path: Path) -> None:
 def test_figures_come_with_chance_and_people(tmp_path: Path) -> None:
     said = call("pretrain", *SMALL, "--out", tmp_path / "a.safetensors")
     assert said.code == 0, said.err
-    assert "6 simulated people of Simulated people" in said.out
+    assert "6 simulated people, " in said.out
     assert "nothing protects these people" in said.out
     assert said.out.count("balanced accuracy on 2 people") == 2
     assert said.out.count("chance 0.500 (") == 2
