@@ -47,7 +47,7 @@ CODES: dict[str, str] = {
     "E270": "a study on a data set of fewer than two people",
     "E271": "a pretraining objective that is not known, or its weight",
     "E272": "a width for a network whose width is fixed",
-    "E273": "a backbone file to write that exists, or has no folder",
+    "E273": "a file to write that exists, has no folder, or has the wrong suffix",
     "E276": "people to tune on who are not known to be public",
     "E277": "class weights where single windows are protected",
     "E310": "a file or folder that cannot be read",

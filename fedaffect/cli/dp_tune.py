@@ -36,7 +36,7 @@ def tune(
     data_root: Annotated[str | None, typer.Option(help="Folder of the data set")] = None,
     people: Annotated[str | None, typer.Option(help="all | even | odd | ID,ID,...")] = None,
     public: Annotated[
-        bool, typer.Option("--public", help="These people are public, say I: nothing covers them.")
+        bool, typer.Option("--public", help="I declare these people public: nothing protects them.")
     ] = False,
     overrides: Annotated[
         list[str] | None, typer.Option("-o", help="KEY=VALUE, such as synthetic.people=60")
@@ -44,7 +44,7 @@ def tune(
     seed: Annotated[str | None, typer.Option(help="[default: 0]")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Few candidates, few draws.")] = False,
     out: Annotated[
-        Path | None, typer.Option(help="FILE.toml for simulate --config; the record beside it")
+        Path | None, typer.Option(help="New FILE.toml for simulate --config; the record beside it")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
@@ -62,6 +62,8 @@ def tune(
 
     if eps is None:
         raise UsageError("E220", "dp tune needs the budget of the run to come", do="give --eps 2")
+    if out is not None:
+        _refuse_unless_new(out)
     flags = {
         "eps": eps,
         "delta": delta,
@@ -106,6 +108,7 @@ class _Progress:
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
         self.began: float | None = None
+        self.first = 0  # trainings done when it began
         self.last = time.monotonic()
 
     def stage(self, text: str) -> None:
@@ -121,6 +124,21 @@ class _Progress:
             left = (now - self.began) / (done - self.first) * (total - done)
             typer.echo(f"  ... {done} of {total} trainings, about {left:.0f} s to go", err=True)
             self.last = now
+
+
+def _refuse_unless_new(out: Path) -> None:
+    """Refuse settings that are no new .toml file, or whose record is there.
+
+    Raises:
+        UsageError: E273.
+    """
+    from fedaffect.cli.new_file import refuse_unless_new
+    from fedaffect.errors import UsageError
+
+    if out.suffix != ".toml":
+        do = "give a name that ends in .toml"
+        raise UsageError("E273", f"--out {out} is no .toml file", do=do)
+    refuse_unless_new(out, out.with_suffix(".json"))
 
 
 def _write(record: TuningRecord, out: Path) -> None:

@@ -86,15 +86,12 @@ def pretrain(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Train, measure, write the file."""
+    from fedaffect.cli.new_file import refuse_unless_new
     from fedaffect.config_sources import resolve
-    from fedaffect.errors import UsageError
     from fedaffect.pretraining.people import public_table, with_population
     from fedaffect.pretraining.settings import usual
 
-    if out.exists():
-        raise UsageError("E273", f"--out {out} exists", do="give a new file")
-    if not out.parent.is_dir():
-        raise UsageError("E273", f"--out {out}: no such folder", do=f"mkdir {out.parent}")
+    refuse_unless_new(out)
     flags = {"data": data, "data_root": data_root, "people": people, "modality": modality}
     other = ("model", "federation", "dp", "defence", "audit")
     config, origins = resolve(flags, overrides or [], without=other)

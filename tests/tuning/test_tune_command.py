@@ -40,6 +40,20 @@ def test_json_is_one_document_and_quiet_is_quiet() -> None:
     assert said.document["public_only"]["chance"] == 0.5
 
 
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
+    settings, record = tmp_path / "mine.toml", tmp_path / "old.json"
+    settings.write_text("mine")
+    record.write_text("old")
+    tune = ("dp", "tune", "--eps", "2", "--quick", *PEOPLE, "--out")
+    assert f"{settings} exists" in refused("E273", *tune, settings)
+    assert f"{record} exists" in refused("E273", *tune, record.with_suffix(".toml"))
+    assert "no such folder" in refused("E273", *tune, tmp_path / "nowhere" / "new.toml")
+    for name in ("new.json", "new", ".toml", "."):
+        assert "ends in .toml" in refused("E273", *tune, tmp_path / name)
+    assert sorted(tmp_path.iterdir()) == [settings, record]
+    assert (settings.read_text(), record.read_text()) == ("mine", "old")
+
+
 def test_refusals() -> None:
     refused("E220", "dp", "tune")
     refused("E201", "dp", "tune", "--eps", "much")
