@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from backbone_cards import card, made_by
 from tiny import tiny
 
 import fedaffect
@@ -15,7 +16,6 @@ from fedaffect.errors import DataError, FedaffectError, UsageError
 from fedaffect.forecasts import forecast_of
 from fedaffect.home import state_home
 from fedaffect.models.backbone import PublicWeights, load_backbone, save_backbone
-from fedaffect.models.backbone_card import BackboneCard, PublicData
 from fedaffect.models.stress_identity_cnn import StressIdentityCNN
 from fedaffect.outline import Outline, outline
 from fedaffect.summary import promised
@@ -34,31 +34,13 @@ def released(plan: Outline) -> int:
     return len(plan.mechanism.blocks.released)
 
 
-def card(**changes: Any) -> BackboneCard:
-    said: dict[str, Any] = {
-        "name": "mine",
-        "about": "for a test",
-        "model": "stress_identity_cnn",
-        "options": {},
-        "tasks": ("stress",),
-        "modality": "wrist",
-        "feature_names": (),
-        "objective": {"stress": 1.0},
-        "training": {},
-        "public_data": (),
-        "measured": {},
-        "command": "",
-        "version": "",
-    }
-    return BackboneCard(**(said | changes))
-
-
 def write_cnn(path: Path, **changes: Any) -> str:
     """Write a backbone of the paper's network with random weights."""
     network = StressIdentityCNN(60, 3, ("stress",))
     values = {n: p.detach().numpy() for n, p in network.named_parameters()}
     weights = PublicWeights(values, np.zeros(100), np.eye(100))
-    save_backbone(path, card(**changes), {"public": weights, "subject": weights})
+    said = card(**{"model": "stress_identity_cnn"} | changes)
+    save_backbone(path, said, {"public": weights, "subject": weights})
     return str(path)
 
 
@@ -169,16 +151,7 @@ class TestRefusals:
         assert "full, head, adapter" in error.value.do
 
     def test_people_who_made_the_backbone_cannot_be_private(self, tmp_path: Path) -> None:
-        public = PublicData(
-            name="synthetic",
-            title="Some people",
-            people=("P0002", "P0031"),
-            windows=10,
-            synthetic=False,
-            licence="",
-            citation="",
-            fingerprint="",
-        )
+        public = made_by("P0002", "P0031", synthetic=False)
         mine = write_cnn(tmp_path / "mine.safetensors", public_data=(public,))
         with pytest.raises(DataError, match="P0002") as error:
             planned(model__backbone=mine)

@@ -5,36 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from backbone_cards import card, made_by
 from safetensors.numpy import save
 
 from fedaffect.errors import DataError
 from fedaffect.models.backbone import PublicWeights, load_backbone, save_backbone
-from fedaffect.models.backbone_card import BackboneCard, PublicData
 
-WHO = PublicData(
-    name="synthetic",
-    title="Simulated people",
-    people=("P0001", "P0002"),
-    windows=7,
-    synthetic=True,
-    licence="none",
-    citation="none",
-    fingerprint="00",
-)
-CARD = BackboneCard(
-    name="mine",
-    about="two people",
-    model="compact_encoder",
+CARD = card(
     options={"hidden": 3, "width": 2},
-    tasks=("stress",),
-    modality="wrist",
     feature_names=("wrist.eda/mean",),
-    objective={"public/stress": 1.0},
-    training={"epochs": 1.0},
-    public_data=(WHO,),
-    measured={},
-    command="fedaffect pretrain",
-    version="0",
+    public_data=(made_by("P0001", "P0002"),),
 )
 
 
@@ -102,9 +82,9 @@ def test_a_file_without_axes_is_refused(missing: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", [{"tasks": 3}, {"secret": 1}, {"format_version": 2}])
 def test_a_card_of_another_form_is_refused(change: dict[str, object], tmp_path: Path) -> None:
-    card = json.dumps(CARD.model_dump(mode="json") | change)
+    said = json.dumps(CARD.model_dump(mode="json") | change)
     file = tmp_path / "mine.safetensors"
-    file.write_bytes(save({"public/x": np.zeros(2, np.float32)}, metadata={"card": card}))
+    file.write_bytes(save({"public/x": np.zeros(2, np.float32)}, metadata={"card": said}))
     refused(file)
 
 
