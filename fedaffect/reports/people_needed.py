@@ -52,13 +52,15 @@ def needed(numbers: int, eps: float, at: float, releases: int, where: NoiseAt = 
 def people_needed(record: RunRecord) -> Drawing | None:
     """Draw what every release plan of the run's network needs at the budget of the run.
 
-    ``None`` where noise is not Gaussian on the updates of whole clients, or there is no budget.
+    ``None`` where noise is not Gaussian on the updates of whole clients under zero_out adjacency,
+    or there is no budget.
     """
     release, privacy = record.release, record.privacy
     eps, at, releases = (privacy.get(key) for key in ("eps", "delta", "releases_planned"))
     if release is None or not (eps and at and releases):
         return None
-    if privacy.get("mechanism") not in _GAUSSIAN or privacy.get("unit") != "client":
+    protected = (privacy.get("unit"), privacy.get("adjacency"))
+    if privacy.get("mechanism") not in _GAUSSIAN or protected != ("client", "zero_out"):
         return None
     where: NoiseAt = "client" if privacy.get("where") == "client" else "server"
     have, own = (

@@ -92,7 +92,12 @@ def test_noise_of_the_clients_needs_the_square() -> None:
 
 @pytest.mark.parametrize(
     "privacy",
-    [NO_DP, {**PRIVACY, "mechanism": "laplace"}, {**PRIVACY, "unit": "window"}],
+    [
+        NO_DP,
+        {**PRIVACY, "mechanism": "laplace"},
+        {**PRIVACY, "unit": "window"},
+        {**PRIVACY, "adjacency": "replace_one"},
+    ],
 )
 def test_other_noise_has_no_such_figure(privacy: dict[str, Any]) -> None:
     assert people_needed(run(privacy)) is None
