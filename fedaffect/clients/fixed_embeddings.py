@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from fedaffect.models.base import EMBEDDING, MultitaskModel
 from fedaffect.params import Layout
+
+_NEVER_FIXED = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
 
 
 class FixedEmbeddings:
@@ -25,7 +28,9 @@ class FixedEmbeddings:
     def where_frozen(
         cls, model: MultitaskModel, frozen: torch.Tensor | None
     ) -> FixedEmbeddings | None:
-        """Return them for ``model``, or ``None`` where some of its shared block may move.
+        """Return them for ``model``, or ``None`` where they may change from step to step.
+
+        They may where some of the shared block moves, or a layer drops values or mixes windows.
 
         Args:
             model: The network.
@@ -33,6 +38,8 @@ class FixedEmbeddings:
         """
         layout = Layout.of(model, model.blocks())
         if frozen is None or not frozen[torch.from_numpy(layout.indices("shared"))].all():
+            return None
+        if _drops_or_mixes(model):
             return None
         parameters = dict(model.named_parameters())
         return cls(model, [parameters[name] for name in layout.blocks["shared"]])
@@ -45,3 +52,10 @@ class FixedEmbeddings:
             with torch.no_grad():
                 self.known[client_id] = self.model.embed({"features": x})
         return {EMBEDDING: self.known[client_id]}
+
+
+def _drops_or_mixes(model: nn.Module) -> bool:
+    return any(
+        isinstance(layer, _NEVER_FIXED) or getattr(layer, "dropout", 0.0)
+        for layer in model.modules()
+    )

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from small_networks import N_FEATURES, REFUSED, SUPPORTED, Wrapped, small
 from tiny import tiny
+from torch import nn
 
 from fedaffect.build import Experiment, build
+from fedaffect.clients.fixed_embeddings import FixedEmbeddings
 from fedaffect.clients.local import ClientData, Trainer
 from fedaffect.clients.site import client_side
+from fedaffect.params import Layout
+
+NEVER_FIXED: dict[str, Callable[[], nn.Module]] = {
+    "dropout": lambda: nn.Sequential(nn.Linear(12, 6), nn.Dropout(0.5)),
+    "batch norm": REFUSED["batch norm without parameters"][0],
+    "lstm with dropout": lambda: Wrapped(
+        lambda self, x: self.lstm(x.view(-1, 4, 3))[0][:, -1],
+        lstm=nn.LSTM(3, 6, num_layers=2, dropout=0.5, batch_first=True),
+    ),
+}
 
 
 def trainer_of(experiment: Experiment) -> Trainer:
@@ -67,6 +81,19 @@ def test_the_same_update_as_through_the_whole_network(changes: dict[str, Any]) -
 def test_not_where_something_shared_moves(release: str) -> None:
     experiment = build(tiny({"model.release": release, "model.backbone": "synthetic"}))
     assert trainer_of(experiment).embeddings is None
+
+
+@pytest.mark.parametrize("trunk", [*SUPPORTED, *NEVER_FIXED])
+def test_only_where_a_window_has_the_same_one_in_every_batch(trunk: str) -> None:
+    model = small((SUPPORTED | NEVER_FIXED)[trunk])
+    layout = Layout.of(model, model.blocks())
+    frozen = torch.zeros(layout.size, dtype=torch.bool)
+    frozen[torch.from_numpy(layout.indices("shared"))] = True
+    x = torch.randn(9, N_FEATURES, dtype=torch.float64)
+    batches = [model.embed({"features": part}) for part in x.split(3)]
+    same = torch.allclose(model.embed({"features": x}), torch.cat(batches))
+    assert same == (trunk in SUPPORTED)
+    assert same == (FixedEmbeddings.where_frozen(model, frozen) is not None)
 
 
 def test_another_shared_block_is_computed_again() -> None:
