@@ -14,10 +14,9 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 
-from fedaffect.models.base import Task
+from fedaffect.models.base import MISSING_LABEL, Task
 
 ClassWeights = Literal["none", "client"]
-MISSING_LABEL = -1
 NO_WEIGHTS: Mapping[str, torch.Tensor] = MappingProxyType({})
 
 

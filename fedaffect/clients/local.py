@@ -18,7 +18,6 @@ import torch.nn.functional as F
 
 from fedaffect import rng
 from fedaffect.clients.class_weights import (
-    MISSING_LABEL,
     NO_WEIGHTS,
     ClassWeights,
     mean_cross_entropy,
@@ -26,11 +25,9 @@ from fedaffect.clients.class_weights import (
 )
 from fedaffect.clients.fixed_embeddings import FixedEmbeddings
 from fedaffect.defences.base import NOISE, PENALTY
-from fedaffect.models.base import Batch, MultitaskModel, Task
+from fedaffect.models.base import MISSING_LABEL, Batch, MultitaskModel, Task
 from fedaffect.params import read_flat
 from fedaffect.strategies.base import Strategy
-
-__all__ = ["MISSING_LABEL", "ClientData", "TrainPlan", "Trainer"]
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from fedaffect.errors import UsageError
 from fedaffect.registry import did_you_mean
 
 EMBEDDING = "embedding"  # column (B, H) of a batch: the shared representation of its windows
+MISSING_LABEL = -1  # class of a window without a label of the task
 
 Batch = Mapping[str, Tensor]  # "features" (B, F) and one (B,) tensor of labels a task
 

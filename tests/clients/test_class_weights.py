@@ -6,10 +6,10 @@ import torch
 from command_line import refused
 from tiny import tiny
 
-from fedaffect.clients.class_weights import MISSING_LABEL, own_class_weights
+from fedaffect.clients.class_weights import own_class_weights
 from fedaffect.clients.local import ClientData, Trainer, TrainPlan
 from fedaffect.errors import UsageError
-from fedaffect.models.base import Task
+from fedaffect.models.base import MISSING_LABEL, Task
 from fedaffect.models.compact_encoder import CompactEncoder
 from fedaffect.models.factory import ModelFactory
 from fedaffect.outline import outline

@@ -9,14 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedaffect.clients.local import (
-    MISSING_LABEL,
     ClientData,
     Trainer,
     TrainPlan,
     multitask_loss,
     per_sample_losses,
 )
-from fedaffect.models.base import Task
+from fedaffect.models.base import MISSING_LABEL, Task
 from fedaffect.models.factory import ModelFactory
 from fedaffect.models.stress_identity_cnn import StressIdentityCNN
 from fedaffect.rng import generator

@@ -11,9 +11,10 @@ import torch
 from scipy import stats
 from small_networks import HIDDEN, REFUSED, small
 
-from fedaffect.clients.local import MISSING_LABEL, ClientData, TrainPlan
+from fedaffect.clients.local import ClientData, TrainPlan
 from fedaffect.clients.private_local import PrivateTrainer, WindowNoise
 from fedaffect.errors import PrivacyError, UsageError
+from fedaffect.models.base import MISSING_LABEL
 from fedaffect.models.factory import ModelFactory
 from fedaffect.models.stress_identity_cnn import StressIdentityCNN
 from fedaffect.privacy.noise import SecretNoiseKey, TestNoiseKey

@@ -14,9 +14,9 @@ from small_networks import HIDDEN, N_FEATURES, REFUSED, SUPPORTED, small
 from torch import Tensor, nn
 
 from fedaffect import registry
-from fedaffect.clients.local import MISSING_LABEL, per_sample_losses
+from fedaffect.clients.local import per_sample_losses
 from fedaffect.errors import UsageError
-from fedaffect.models.base import MultitaskModel
+from fedaffect.models.base import MISSING_LABEL, MultitaskModel
 from fedaffect.models.factory import ModelFactory
 from fedaffect.params import Layout
 from fedaffect.privacy.mechanisms.per_sample import (

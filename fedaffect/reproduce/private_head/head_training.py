@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from fedaffect.clients.local import MISSING_LABEL, ClientData, TrainPlan
-from fedaffect.models.base import MultitaskModel
+from fedaffect.clients.local import ClientData, TrainPlan
+from fedaffect.models.base import MISSING_LABEL, MultitaskModel
 from fedaffect.tuning.affine_head import Person
 from fedaffect.tuning.federation import HeadClient, LocalTraining
 
