@@ -66,6 +66,7 @@ class ReleaseFigures(_Record):
         noise_multiplier: z, noise / sensitivity; ``None`` without noise.
         break_even: Clients at which noise and signal are equal; ``None`` without noise.
         simulated_status: Status of the statement that ``fedaffect simulate`` ends with.
+        attacked_releases: How many of the first releases the two attackers below read.
         membership: Area under the ROC of an attacker who asks whether a person took part.
         left_out: How often an attacker names the one person who did not.
     """
@@ -82,6 +83,7 @@ class ReleaseFigures(_Record):
     noise_multiplier: float | None
     break_even: float | None
     simulated_status: str
+    attacked_releases: int
     membership: Estimate
     left_out: Estimate
 

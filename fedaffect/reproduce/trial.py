@@ -25,6 +25,7 @@ from fedaffect.reproduce.cell import Cell
 from fedaffect.reproduce.task import CELLS_NAME, Task
 from fedaffect.rng import generator
 from fedaffect.server.evaluation import final_figures
+from fedaffect.server.rounds import OnUploads, unheard
 from fedaffect.server.training import Training
 from fedaffect.simulations.local import LocalGrid
 from fedaffect.study_record import Claimed, CurvePoint, TrialRecord
@@ -59,14 +60,9 @@ def trial(cell: Cell, run_id: str, folder: Path) -> TrialRecord:
         outcomes.append(_trained(experiment, number, f"{run_id}-{number}", anchor, cell.curve))
     trainings = [outcome.training for outcome in outcomes]
     statement = outcomes[0].statement
-    return TrialRecord(
-        name=cell.name,
-        what=cell.what,
-        family=cell.family,
-        config=public_config(experiment.config),
-        folds=len(experiment.folds),
-        windows_per_client=tuple(len(rows) for rows in experiment.folds[0].partition.clients),
-        leaks_overlap=experiment.split.leaks_overlap,
+    return trial_record(
+        cell,
+        experiment,
         figures=final_figures(experiment, [t.params[-1] for t in trainings]),
         curve=_curve([t.rounds for t in trainings]) if cell.curve else (),
         status=statement["status"],
@@ -74,6 +70,20 @@ def trial(cell: Cell, run_id: str, folder: Path) -> TrialRecord:
         stopped=why_stopped(trainings),
         seconds=time.perf_counter() - clock,
     )
+
+
+def trial_record(cell: Cell, experiment: Experiment, **found: Any) -> TrialRecord:
+    """Return the record of ``cell``: what was trained on what, and what was ``found``."""
+    told = {
+        "name": cell.name,
+        "what": cell.what,
+        "family": cell.family,
+        "config": public_config(experiment.config),
+        "folds": len(experiment.folds),
+        "windows_per_client": tuple(len(c) for c in experiment.folds[0].partition.clients),
+        "leaks_overlap": experiment.split.leaks_overlap,
+    }
+    return TrialRecord(**{"seconds": 0.0, **told, **found})
 
 
 def experiment_of(cell: Cell) -> Experiment:
@@ -97,6 +107,7 @@ def train(
     budget: AnchoredBudget | None = None,
     account: AccountPlan | None = None,
     curve: bool = False,
+    on_uploads: OnUploads = unheard,
 ) -> Training:
     """Train ``experiment`` in this process; a training that diverges keeps its last finite model.
 
@@ -107,10 +118,13 @@ def train(
         budget: Privacy ledger; ``None`` without DP.
         account: What the clients account for, under DP.
         curve: Evaluate after every round.
+        on_uploads: Told of every round, the model that was sent, and what came back.
     """
     grid = LocalGrid(run_id)
     grid.place(client_side(experiment, run_id, account))
-    training = Training(experiment, run_id, key, budget, evaluate_rounds=curve)
+    training = Training(
+        experiment, run_id, key, budget, evaluate_rounds=curve, on_uploads=on_uploads
+    )
     try:
         training.run(grid)
     except ClientsLostError:

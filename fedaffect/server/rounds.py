@@ -27,6 +27,12 @@ from fedaffect.strategies.base import Strategy
 NODE_WAIT_S = 60.0
 ROUNDS_LOST = 3  # in a row, before the run gives up
 
+OnUploads = Callable[[RoundFacts, np.ndarray, Updates], None]
+
+
+def unheard(about: RoundFacts, params: np.ndarray, updates: Updates) -> None:
+    """Ignore what came back."""
+
 
 @dataclass(frozen=True)
 class RoundOutcome:
@@ -82,7 +88,7 @@ class RoundLoop:
     canaries: CanarySum | None = None
     min_success: float = 0.5
     timeout_s: float = 3600.0
-    on_uploads: Callable[[RoundFacts, np.ndarray, Updates], None] = lambda *round: None
+    on_uploads: OnUploads = unheard
 
     def __post_init__(self) -> None:
         central = self.mechanism.noise_at == "server"

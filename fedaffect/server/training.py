@@ -18,7 +18,7 @@ from fedaffect.privacy.run_budget import RunBudget
 from fedaffect.record import RoundRecord
 from fedaffect.server.checkpoint import Progress
 from fedaffect.server.evaluation import RoundEvaluation
-from fedaffect.server.rounds import RoundLoop, RoundOutcome
+from fedaffect.server.rounds import OnUploads, RoundLoop, RoundOutcome, unheard
 from fedaffect.server.sampling import Sampler
 
 STOPS = ("E401", "E411")  # the budget is spent; the clients refuse: the last model is kept
@@ -36,6 +36,7 @@ class Training:
         on_round: Called after every round, with its record.
         on_progress: Called then, with all that a later process needs to go on from here.
         evaluate_rounds: Evaluate after every round, not only after the last.
+        on_uploads: Told of every round, the model (d,) that was sent, and what came back.
         start: Where a run that was interrupted goes on; ``None`` at the beginning.
         rounds: Records of the rounds that are finished.
     """
@@ -47,6 +48,7 @@ class Training:
     on_round: Callable[[RoundRecord], None] = lambda record: None
     on_progress: Callable[[Progress], None] = lambda progress: None
     evaluate_rounds: bool = True
+    on_uploads: OnUploads = unheard
     start: Progress | None = None
     params: list[np.ndarray] = field(default_factory=list)  # one (d,) float64 a fold
     rounds: list[RoundRecord] = field(default_factory=list)
@@ -112,6 +114,7 @@ class Training:
             draws=self.key.draws(self.run_id) if self.key is not None else None,
             budget=self.budget,
             canaries=self._canaries,
+            on_uploads=self.on_uploads,
         )
 
     @property

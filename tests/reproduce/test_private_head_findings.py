@@ -24,6 +24,7 @@ def figures_of(scores: list[float], *, private: bool, draws: int = 1) -> Release
         eps=2.0 if private else None, delta=1e-5 if private else None,
         noise_multiplier=4.458 if private else None, break_even=13.4 if private else None,
         simulated_status="FORMAL" if private else "nothing is released",
+        attacked_releases=5 if private else 0,
         membership=AREA if private else NOT_RUN, left_out=AREA if private else NOT_RUN,
     )  # fmt: skip
 
@@ -74,10 +75,10 @@ def test_tables_name_chance_draws_and_what_the_promise_allows() -> None:
     assert private[3:6] == ("3", "65.0\u00a0% to 67.0\u00a0%", "+11.0 [+11.0, +11.0]")
     told = next(r for r in tables["privacy-shifted"].rows if r[0] == "eps-2")
     # mu = 2 sqrt(5) / 4.458; Phi(mu / sqrt 2) = 0.761
-    assert told[8].endswith("chance 50.0\u00a0%, at most 76.1\u00a0%")
+    assert told[9].endswith("chance 50.0\u00a0%, at most 76.1\u00a0%")
     assert told[6] == "FORMAL"
     start = next(r for r in tables["privacy-shifted"].rows if r[0] == "public")
-    assert start[8] == NOT_RUN.note
+    assert start[9] == NOT_RUN.note
     words = " ".join(found.notes)
     assert "must never be released" in words and "private from" not in words
     assert [f.name for f in found.figures] == [

@@ -35,7 +35,10 @@ def test_the_paper_s_noise_has_a_claim_and_its_worth(
     assert (trial.claimed.eps_per_round, trial.claimed.rounds) == (5.0, 2)
     assert trial.claimed.true_eps_total is not None
     assert trial.claimed.true_eps_total > trial.claimed.true_eps_per_round
-    assert trial.released.membership.note.startswith("not run")
+    # noise worth that much hides nobody: one release names who was left out, of the two tried
+    assert trial.released.attacked_releases == 1
+    assert trial.released.left_out.chance == 1 / 2
+    assert (trial.released.membership.value, trial.released.left_out.value) == (1, 1)
     assert not ledger_path(state_home(), "synthetic").exists()  # test noise is never charged
 
 
@@ -43,12 +46,14 @@ def test_full_release_under_the_budget_of_the_head_draws_noise_anew_in_every_fol
     tmp_path: Path,
 ) -> None:
     trial = full(tmp_path, 2, dp__mechanism="gaussian", dp__eps=2.0, dp__delta=1e-5,
-                 model__tasks=("stress",))  # fmt: skip
+                 model__tasks=("stress",), federation__batch_size=4096)  # fmt: skip
     assert trial.status == "NONE"  # of these models
     assert trial.released is not None
     assert trial.released.simulated_status == "FORMAL"
     assert trial.released.numbers == trial.released.parameters > 1000
     assert trial.released.rounds == 2 and trial.folds == 2
+    assert trial.released.attacked_releases == 2
+    assert trial.released.left_out.chance == 1 / 5  # any of the five people
     # a fold is a run of its own: z is that of two releases, not of two for each of five people
     assert trial.released.noise_multiplier is not None
     assert 2.5 < trial.released.noise_multiplier < 3.2  # sqrt(2) z(2, 1e-5)

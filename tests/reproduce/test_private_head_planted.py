@@ -11,8 +11,8 @@ import pytest
 
 from fedaffect.reproduce.private_head import PrivateHead, cells, people_scores
 from fedaffect.reproduce.private_head.cells import BUDGETS, COMPARED, OPEN, PUBLIC, budget_row
-from fedaffect.reproduce.private_head.head_membership import largest_area
 from fedaffect.reproduce.private_head.measure import measure
+from fedaffect.reproduce.private_head.released_attack import largest_area
 from fedaffect.reproduce.study import Options
 from fedaffect.reproduce.task import Task
 from fedaffect.study_record import ReleaseFigures, TrialRecord

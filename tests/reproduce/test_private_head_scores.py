@@ -16,7 +16,8 @@ def released(stress: list[list[float]], people: str = "abcd") -> ReleaseFigures:
     return ReleaseFigures(
         tested_on="x", people=tuple(people), stress=tuple(map(tuple, stress)), public=(),
         numbers=9, parameters=99, rounds=3, eps=2, delta=1e-5, noise_multiplier=3.0,
-        break_even=9.0, simulated_status="FORMAL", membership=NONE, left_out=NONE,
+        break_even=9.0, simulated_status="FORMAL", attacked_releases=3,
+        membership=NONE, left_out=NONE,
     )  # fmt: skip
 
 
@@ -37,6 +38,14 @@ def test_people_and_draws_are_apart() -> None:
     alike = people_scores.stress(same, 0)  # draws differ, people do not
     assert (alike.low, alike.high) == pytest.approx((0.7, 0.7))
     assert people_scores.over_draws(same) == pytest.approx((0.6, 0.8))
+
+
+def test_an_interval_of_a_rate_has_room_at_1_and_that_of_a_gain_needs_none() -> None:
+    perfect = people_scores.stress(released([[1.0] * 4]), 0)
+    assert (perfect.value, perfect.high) == (1, 1)
+    assert perfect.low == pytest.approx(0.025 ** (1 / 4))  # Clopper & Pearson, 4 of 4
+    gain = people_scores.gain(released([[1.0] * 4]), released([[1.0] * 4]), 0)
+    assert (gain.value, gain.low, gain.high) == (0, 0, 0)
 
 
 def test_a_gain_is_paired_by_person() -> None:

@@ -12,7 +12,7 @@ from fedaffect.reproduce.study import Options
 
 DELTA = 1e-5
 BUDGETS = (0.5, 1, 2, 4, 8)
-COMPARED = 2  # eps of the head that is compared with the full release
+COMPARED = 2  # eps that every scene compares a head and a whole network at
 SCALINGS = {"subject": "calibrated", "public": "not calibrated"}
 HALVES = {"even": "odd", "odd": "even"}  # private people to public people
 SHIFT = 0.85  # quarter turns between the reactions of public and private people
@@ -22,7 +22,7 @@ SUFFIX = ".safetensors"
 PLANTED = f"backbone-planted{SUFFIX}"
 PUBLIC, OPEN, LOCAL = "public", "no-dp", "local"
 WHOLE = {"model.release": "full", "federation.class_weights": "client"}
-FULL, PAPER, REVERSAL, HEAD_LOCAL = "full", "paper", "reversal", "head-local"
+PAPER, REVERSAL, HEAD_LOCAL = "paper", "reversal", "head-local"
 
 Kind = Literal["public", "head", "local", "full"]
 
@@ -81,11 +81,12 @@ class Scale:
     Args:
         people: Simulated private people.
         draws: Noise draws of a private cell.
-        full_rounds: Rounds of whole networks, but for the one under the budget of the head.
+        full_rounds: Rounds of whole networks, but for those under the budget of a head.
         full_folds: Left-out people that whole networks are tested on, at most.
-        same_folds: The same, of the network that is released under the budget of the head.
-        full_scalings: Scalings of the features that whole networks are trained with, in the
-            first scene.
+        same_folds: The same, of networks that are released under the budget of a head.
+        same_budgets: Those budgets in the first scene; in the others there is ``COMPARED`` alone.
+        full_scalings: Scalings of the features that other whole networks are trained with, in
+            the first scene.
     """
 
     people: int = 21
@@ -93,11 +94,19 @@ class Scale:
     full_rounds: int = 10
     full_folds: int = 5
     same_folds: int = 1000
+    same_budgets: tuple[float, ...] = BUDGETS
     full_scalings: tuple[str, ...] = ("subject", "public")
 
 
 FULL_STUDY = Scale()
-QUICK_STUDY = Scale(draws=3, full_rounds=5, full_folds=3, same_folds=3, full_scalings=("subject",))
+QUICK_STUDY = Scale(
+    draws=3,
+    full_rounds=5,
+    full_folds=3,
+    same_folds=3,
+    same_budgets=(COMPARED,),
+    full_scalings=("subject",),
+)
 
 
 def scale_of(options: Options) -> Scale:
@@ -179,12 +188,13 @@ class _Rows:
             yield self.cell(budget_row(eps), what, "head", _dp(eps), draws=self.scale.draws)
         yield self.cell(LOCAL, "local training only", "local")
         first = scenes(self.options, self.scene.people)[0].name == self.scene.name
-        if self.scaling == "subject":
-            yield self._whole_under_the_same_budget()
+        every = first and self.scaling == "subject"
+        for eps in self.scale.same_budgets if every else (COMPARED,):
+            yield self._whole_under_the_same_budget(eps)
         if first and self.scaling in self.scale.full_scalings:
             yield from self._others()
 
-    def _whole_under_the_same_budget(self) -> HeadCell:
+    def _whole_under_the_same_budget(self, eps: float) -> HeadCell:
         """Return the cell that releases the whole network as the head is released."""
         few = {
             "model.tasks": ("stress",),
@@ -192,8 +202,8 @@ class _Rows:
             "federation.local_epochs": FEW.local_epochs,
             "federation.batch_size": FEW.batch_size,
         }
-        what, draws = f"full release, eps {COMPARED}", self.scale.draws
-        return self.full(FULL, what, WHOLE | few | _dp(COMPARED), draws, self.scale.same_folds)
+        what, changes = f"full release, eps {eps:g}", WHOLE | few | _dp(eps)
+        return self.full(full_row(eps), what, changes, self.scale.draws, self.scale.same_folds)
 
     def _others(self) -> Iterator[HeadCell]:
         """Yield the cells that train and release the whole network in other ways."""
@@ -270,6 +280,11 @@ def cell_name(scene: str, scaling: str, row: str) -> str:
 def budget_row(eps: float) -> str:
     """Return the name of the row of a private head."""
     return f"eps-{eps:g}"
+
+
+def full_row(eps: float) -> str:
+    """Return the name of the row of a whole network under the budget of a head."""
+    return f"full-{eps:g}"
 
 
 def _dp(eps: float) -> dict[str, Any]:

@@ -8,63 +8,65 @@ import numpy as np
 
 from fedaffect.build import Experiment, Fold
 from fedaffect.private_training import Outcome, train_privately
-from fedaffect.record import Estimate
 from fedaffect.reproduce.private_head.cells import HeadCell
+from fedaffect.reproduce.private_head.full_attack import Watched, attack_on
 from fedaffect.reproduce.private_head.people_scores import pooled
-from fedaffect.reproduce.private_head.tested import (
-    Promised,
-    of_folds,
-    release_figures,
-)
+from fedaffect.reproduce.private_head.released_attack import attacked_releases
+from fedaffect.reproduce.private_head.tested import of_folds, release_figures
 from fedaffect.reproduce.task import Task
-from fedaffect.reproduce.trial import claimed_by, experiment_of, train, why_stopped
+from fedaffect.reproduce.trial import (
+    claimed_by,
+    experiment_of,
+    train,
+    trial_record,
+    why_stopped,
+)
 from fedaffect.server.evaluation import final_figures, infer
 from fedaffect.study_record import TrialRecord
-from fedaffect.summary import promised, public_config
-
-NOT_RUN = Estimate(value=None, note="not run (only on released heads)")
+from fedaffect.summary import promised
 
 
 def full_release(cell: HeadCell, task: Task) -> TrialRecord:
-    """Return the trial of a cell that trains the whole network with each of its noise keys."""
+    """Return the trial of a cell that trains and attacks the whole network with each noise key."""
     experiment = experiment_of(cell)
-    outcomes = [
-        [_trained(experiment, key, fold, task) for fold in experiment.folds] for key in cell.keys
-    ]
-    models = [[o.training.params[-1] for o in draw] for draw in outcomes]  # (D, F) of (d,)
-    initial = experiment.factory.initial(experiment.config.run.seed)
+    seed, attack = experiment.config.run.seed, attack_on(experiment)
+    outcomes: list[list[Outcome]] = []  # D of F
+    likelihoods = []
+    for key in cell.keys:
+        outcomes.append([])
+        for at, fold in enumerate(experiment.folds):
+            watched = Watched(attack.watch_uploads)
+            outcome = _trained(experiment, key, fold, task, watched)
+            outcomes[-1].append(outcome)
+            likelihoods.append(attack.likelihoods(at, watched, outcome.training.params[-1]))
+    shape = (len(cell.keys), len(experiment.folds), -1)
+    found = np.stack(likelihoods).reshape(shape).transpose(2, 1, 0)  # (H, F, D)
+    attacked = attacked_releases(found, attack.left_out, attack.releases, seed)
+    initial = experiment.factory.initial(seed)
     people, called, public = [], [], []
     for at, fold in enumerate(experiment.folds):
         features = fold.features[fold.stress_test]
-        said = [_calls(experiment, params[at], features) for params in models]
+        said = [_calls(experiment, draw[at].training.params[-1], features) for draw in outcomes]
         called.append(np.stack(said))
         public.append(_calls(experiment, initial, features)[None])
         people.append(int(experiment.table.subject[fold.stress_test][0]))
     tested = of_folds(experiment, people, called, public)
-    stress = pooled(tested.true, tested.called, tested.people, experiment.config.run.seed)
-    figures = final_figures(experiment, models[0]).model_copy(update={**stress, "per_person": ()})
-    numbers = len(experiment.mechanism.blocks.released)
+    first = [outcome.training.params[-1] for outcome in outcomes[0]]  # of the first draw
+    stress = pooled(tested.true, tested.called, tested.people, seed)
+    figures = final_figures(experiment, first).model_copy(update={**stress, "per_person": ()})
     planned = promised(experiment.outline)
-    return TrialRecord(
-        name=cell.name,
-        what=cell.what,
-        family=cell.family,
-        config=public_config(experiment.config),
-        folds=len(experiment.folds),
-        windows_per_client=tuple(len(rows) for rows in experiment.folds[0].partition.clients),
-        leaks_overlap=experiment.split.leaks_overlap,
+    return trial_record(
+        cell,
+        experiment,
         figures=figures,
         status=outcomes[0][0].statement["status"],
         claimed=claimed_by(planned.to_dict()),
-        released=release_figures(
-            experiment, tested, Promised(numbers, planned.status, NOT_RUN, NOT_RUN)
-        ),
+        released=release_figures(experiment, tested, planned.status, attacked),
         stopped=why_stopped([o.training for draw in outcomes for o in draw]),
-        seconds=0.0,
     )
 
 
-def _trained(experiment: Experiment, key: str, fold: Fold, task: Task) -> Outcome:
+def _trained(experiment: Experiment, key: str, fold: Fold, task: Task, watched: Watched) -> Outcome:
     """Train one fold, a run of its own, with the noise of a test key: nothing is charged."""
     planned = experiment.outline
     if planned.mechanism.groups:
@@ -75,7 +77,9 @@ def _trained(experiment: Experiment, key: str, fold: Fold, task: Task) -> Outcom
         alone,
         task.run_id,
         task.folder,
-        lambda secret, budget, account: train(alone, task.run_id, secret, budget, account),
+        lambda secret, budget, account: train(
+            alone, task.run_id, secret, budget, account, on_uploads=watched
+        ),
     )
 
 

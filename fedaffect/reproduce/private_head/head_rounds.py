@@ -18,6 +18,7 @@ from fedaffect.privacy.base import ClippedSum
 from fedaffect.privacy.mechanisms.noised import NoisedSum
 from fedaffect.privacy.noise import TestNoiseKey
 from fedaffect.reproduce.private_head.head_training import head_client, trained
+from fedaffect.reproduce.private_head.released_attack import log_likelihoods
 from fedaffect.tuning.federation import HeadClient
 
 HEAD = "task:stress"
@@ -33,12 +34,15 @@ class Rounds:
         left_out: The person without a client in each fold, (F,).
         heads: The head before the first round and after each, (T + 1, F, D, H + 1).
         added: What each person adds, or would add, to the released sum, (T, P, F, D, H + 1).
+        shares: What the sum is divided by where a person is left out, (P,): the fixed number of
+            clients under DP, the others' windows without.
         noise_sd: Standard deviation of the noise on a coordinate of the sum; 0 without DP.
     """
 
     left_out: np.ndarray
     heads: np.ndarray
     added: np.ndarray
+    shares: np.ndarray
     noise_sd: float
 
     @property
@@ -46,6 +50,19 @@ class Rounds:
         """The heads that are evaluated, (F, D, H + 1)."""
         last: np.ndarray = self.heads[-1]
         return last
+
+    @property
+    def likelihoods(self) -> np.ndarray:
+        """How likely all that was released is if a person was left out, (P, F, D)."""
+        steps = np.diff(self.heads, axis=0)  # (T, F, D, H + 1)
+        without = self.added.sum(axis=1, keepdims=True) - self.added  # (T, P, F, D, H + 1)
+        shares = self.shares[:, None, None, None]
+        found = [
+            log_likelihoods(step, rest / shares, self.noise_sd / self.shares[0])
+            for step, rest in zip(steps, without, strict=True)
+        ]
+        total: np.ndarray = np.sum(found, axis=0)
+        return total
 
 
 def people_of(experiment: Experiment) -> list[HeadClient]:
@@ -78,9 +95,12 @@ def head_rounds(experiment: Experiment, draws: Sequence[str]) -> Rounds:
     released = mechanism.blocks.released
     if not np.array_equal(np.sort(layout.indices(HEAD)), released):
         raise ValueError(f"what is released is not {HEAD} alone")
-    left_out = np.array([_left_out(fold.seen, len(people)) for fold in experiment.folds])
+    left_out = np.array([left_out_of(fold.seen, len(people)) for fold in experiment.folds])
     taking_part = left_out[None, :] != np.arange(len(people))[:, None]  # (P, F)
     sizes = np.array([len(person) for person in people], dtype=np.float64)
+    shares = sizes.sum() - sizes
+    if isinstance(mechanism, NoisedSum):
+        shares = np.full(len(people), experiment.plan.clients_per_round)
     start = experiment.factory.initial(seed)[released]
     shape = (len(left_out), len(draws), len(start))
     heads, added = [np.broadcast_to(start, shape).copy()], []
@@ -91,12 +111,11 @@ def head_rounds(experiment: Experiment, draws: Sequence[str]) -> Rounds:
             step, mine = _noised(experiment, mechanism, updates, taking_part, draws, server_round)
         else:
             mine = updates * sizes[:, None, None, None]
-            shares = (taking_part * sizes[:, None]).sum(axis=0)  # (F,)
-            step = _sum(mine, taking_part) / shares[:, None, None]
+            step = _sum(mine, taking_part) / shares[left_out][:, None, None]
         added.append(mine)
         heads.append(heads[-1] + step)
     noise = mechanism.groups[0].noise if isinstance(mechanism, NoisedSum) else 0.0
-    return Rounds(left_out, np.stack(heads), np.stack(added), noise)
+    return Rounds(left_out, np.stack(heads), np.stack(added), shares, noise)
 
 
 def _noised(
@@ -126,7 +145,7 @@ def _sum(added: np.ndarray, taking_part: np.ndarray) -> np.ndarray:
     return total
 
 
-def _left_out(seen: Sequence[int], people: int) -> int:
+def left_out_of(seen: Sequence[int], people: int) -> int:
     """Return the one person who is not ``seen``.
 
     Raises:

@@ -9,14 +9,13 @@ import numpy as np
 
 from fedaffect.build import Experiment
 from fedaffect.clients.site import client_side
-from fedaffect.reproduce.private_head import head_membership as attacks
 from fedaffect.reproduce.private_head.cells import SUFFIX, HeadCell
 from fedaffect.reproduce.private_head.full_release import full_release
-from fedaffect.reproduce.private_head.head_rounds import Rounds, head_rounds, people_of
+from fedaffect.reproduce.private_head.head_rounds import head_rounds, people_of
 from fedaffect.reproduce.private_head.head_training import trained
+from fedaffect.reproduce.private_head.released_attack import NOT_RELEASED, attacked_releases
 from fedaffect.reproduce.private_head.tested import (
     OWN_TIME,
-    Promised,
     Tested,
     calls,
     figures_of,
@@ -24,12 +23,12 @@ from fedaffect.reproduce.private_head.tested import (
     release_figures,
 )
 from fedaffect.reproduce.task import Task
-from fedaffect.reproduce.trial import experiment_of
+from fedaffect.reproduce.trial import experiment_of, trial_record
 from fedaffect.server.evaluation import infer
 from fedaffect.study_record import TrialRecord
-from fedaffect.summary import promised, public_config
+from fedaffect.summary import promised
 
-NOTHING = Promised(0, "nothing is released", attacks.NOT_RELEASED, attacks.NOT_RELEASED)
+NOTHING = "nothing is released"
 
 
 def measure(task: Task) -> TrialRecord:
@@ -58,7 +57,7 @@ def head_trial(cell: HeadCell) -> TrialRecord:
     seed = experiment.config.run.seed
     start = experiment.factory.initial(seed)
     head = start[experiment.mechanism.blocks.released]  # (H + 1,)
-    promise = NOTHING
+    status, attacked = NOTHING, NOT_RELEASED
     if cell.kind == "local":
         tested = _own_heads(experiment, head)
     elif cell.kind == "public":
@@ -66,19 +65,16 @@ def head_trial(cell: HeadCell) -> TrialRecord:
     else:
         rounds = head_rounds(experiment, cell.keys)
         tested = _answers(experiment, rounds.final, head)
-        promise = _promise(cell, experiment, rounds)
-    return TrialRecord(
-        name=cell.name,
-        what=cell.what,
-        family=cell.family,
-        config=public_config(experiment.config),
-        folds=len(experiment.folds),
-        windows_per_client=tuple(len(rows) for rows in experiment.folds[0].partition.clients),
-        leaks_overlap=experiment.split.leaks_overlap,
+        status = promised(experiment.outline).status
+        attacked = attacked_releases(
+            rounds.likelihoods, rounds.left_out, experiment.config.rounds, seed
+        )
+    return trial_record(
+        cell,
+        experiment,
         figures=figures_of(experiment, tested, start if cell.attacked else None),
         status="NONE",
-        released=release_figures(experiment, tested, promise),
-        seconds=0.0,
+        released=release_figures(experiment, tested, status, attacked),
     )
 
 
@@ -111,18 +107,3 @@ def _own_heads(experiment: Experiment, head: np.ndarray) -> Tested:
         called.append(calls(embedding, own))
         before.append(calls(embedding, head[None]))
     return Tested(OWN_TIME, tuple(range(len(people))), tuple(true), tuple(called), tuple(before))
-
-
-def _promise(cell: HeadCell, experiment: Experiment, rounds: Rounds) -> Promised:
-    """Return what the releases promise where they are FORMAL, and what attacks find in them."""
-    seed = experiment.config.run.seed
-    sizes = None
-    if not experiment.mechanism.groups:
-        sizes = np.array([len(person) for person in people_of(experiment)], dtype=np.float64)
-    found = attacks.log_likelihoods(rounds, sizes)
-    return Promised(
-        numbers=len(experiment.mechanism.blocks.released),
-        status=promised(experiment.outline).status,
-        membership=attacks.membership(rounds, found, seed),
-        left_out=attacks.naming(rounds, found, seed),
-    )

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from fedaffect.reproduce.private_head.cells import DELTA, HALVES, PUBLIC_POPULATION, SHIFT, scale_of
+from fedaffect.reproduce.private_head.cells import (
+    COMPARED,
+    DELTA,
+    HALVES,
+    PUBLIC_POPULATION,
+    SHIFT,
+    scale_of,
+)
 from fedaffect.reproduce.private_head.results import Results
 
 
@@ -34,9 +41,12 @@ def notes(results: Results) -> tuple[str, ...]:
         "tested on held-out blocks of their own time; its difference is to public only on those "
         "windows, not on unseen people.",
         "The attacker on released numbers has the data of everybody and all heads, and computes "
-        "the likelihood ratio of a person's taking part. Chance of naming is one over the people.",
-        "The full release under the budget of the head has its rounds and local steps, at a rate "
-        "of 0.1; it is measured calibrated only.",
+        "the likelihood ratio of a person's taking part. Chance of naming is one over the people "
+        "who may have been left out.",
+        "The full release under the budget of a head has its rounds and local steps, at a rate of "
+        f"0.1. Other budgets than eps {COMPARED} are measured in the first scene, calibrated.",
         f"The other whole networks are trained in the first scene, over {scale.full_rounds} "
-        f"rounds, and tested on {scale.full_folds} left-out people.",
+        f"rounds, and tested on {scale.full_folds} left-out people. Their first release is "
+        "attacked: whoever is left out renumbers the others' identities and batches, and what "
+        "everyone adds is recomputed for each of these people as left out.",
     )

@@ -6,6 +6,7 @@ Everybody counts alike: balanced accuracy of each person, then the mean over peo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -31,12 +32,11 @@ def of_person(true: np.ndarray, called: np.ndarray) -> np.ndarray:
     return score
 
 
-def mean_over_people(scores: np.ndarray, seed: int, chance: float | None = CHANCE) -> Estimate:
-    """Return the mean of ``scores`` (P,) with its interval over people."""
-    low, high = over_people(lambda drawn: float(scores[drawn].mean()), scores, seed=seed)
-    return Estimate(
-        value=float(scores.mean()), low=low, high=high, chance=chance, n_people=len(scores)
-    )
+def rate_over_people(rates: np.ndarray, seed: int, chance: float = CHANCE) -> Estimate:
+    """Return the mean of ``rates`` (P,) with its interval over people, with room at 0 and 1."""
+    mean = _mean_over_people(rates, seed)
+    low, high = metrics.room_at_the_ends(mean.value, mean.low, mean.high, mean.n_people)
+    return metrics.estimate(replace(mean, low=low, high=high), chance)
 
 
 def of_people(figures: ReleaseFigures, people: Sequence[str]) -> np.ndarray:
@@ -48,7 +48,7 @@ def of_people(figures: ReleaseFigures, people: Sequence[str]) -> np.ndarray:
 
 def stress(figures: ReleaseFigures, seed: int) -> Estimate:
     """Return balanced accuracy, mean over draws and people."""
-    return mean_over_people(of_people(figures, figures.people), seed)
+    return rate_over_people(of_people(figures, figures.people), seed)
 
 
 def over_draws(figures: ReleaseFigures) -> tuple[float, float]:
@@ -61,7 +61,7 @@ def gain(figures: ReleaseFigures, start: ReleaseFigures, seed: int) -> Estimate:
     """Return the paired difference to ``start`` over the people that both were tested on."""
     people = [person for person in figures.people if person in start.people]
     difference = of_people(figures, people) - of_people(start, people)
-    return mean_over_people(difference, seed, chance=0.0)
+    return metrics.estimate(_mean_over_people(difference, seed), chance=0.0)
 
 
 def regained(
@@ -109,6 +109,11 @@ def pooled(
             )
         )
     return found
+
+
+def _mean_over_people(scores: np.ndarray, seed: int) -> metrics.Interval:
+    low, high = over_people(lambda drawn: float(scores[drawn].mean()), scores, seed=seed)
+    return metrics.Interval(float(scores.mean()), low, high, len(scores))
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -8,7 +8,7 @@ from fedaffect.record import Estimate
 from fedaffect.reports.formats import accuracy, epsilon, number, percent, with_chance
 from fedaffect.reproduce.private_head import people_scores
 from fedaffect.reproduce.private_head.cells import PUBLIC, SCALINGS, Scene
-from fedaffect.reproduce.private_head.head_membership import largest_area
+from fedaffect.reproduce.private_head.released_attack import largest_area
 from fedaffect.reproduce.private_head.results import SEED, Results
 from fedaffect.study_record import ReleaseFigures, StudyTable, TrialRecord
 
@@ -19,8 +19,8 @@ STRESS_COLUMNS = (
 )  # fmt: skip
 PRIVACY_COLUMNS = (
     "Trained", "Features", "Released numbers", "z", "Break-even people", "True eps, all rounds",
-    "Status of simulate", "Strongest attacker on the embedding", "Took part (AUC)",
-    "Left-out person named",
+    "Status of simulate", "Strongest attacker on the embedding", "Releases attacked",
+    "Took part (AUC)", "Left-out person named",
 )  # fmt: skip
 
 
@@ -105,6 +105,7 @@ def _privacy_row(
         _true_eps(trial, mine),
         mine.simulated_status,
         with_chance(_embedding(results, scene, scaling, trial)),
+        number(mine.attacked_releases) if mine.attacked_releases else "none",
         _membership(mine),
         with_chance(mine.left_out) if mine.left_out.value is not None else mine.left_out.note,
     )
@@ -117,7 +118,7 @@ def _membership(mine: ReleaseFigures) -> str:
     text = with_chance(mine.membership)
     if mine.noise_multiplier is None:
         return text
-    most = largest_area(mine.noise_multiplier, mine.rounds)
+    most = largest_area(mine.noise_multiplier, mine.attacked_releases)
     return f"{text}, at most {percent(most)}"
 
 

@@ -13,6 +13,7 @@ from fedaffect.privacy.attacks.base import IdentityAttack
 from fedaffect.privacy.attacks.identity import ATTACKERS, attack_identity, strongest
 from fedaffect.record import Estimate, Figures
 from fedaffect.reproduce.private_head.people_scores import of_person, pooled
+from fedaffect.reproduce.private_head.released_attack import NOT_RELEASED, Attacked
 from fedaffect.server.evaluation import infer
 from fedaffect.study_record import ReleaseFigures
 
@@ -41,23 +42,6 @@ class Tested:
     public: tuple[np.ndarray, ...]
 
 
-@dataclass(frozen=True)
-class Promised:
-    """What a release costs, and what attacks on it found.
-
-    Args:
-        numbers: Numbers that leave a client in a round.
-        status: Status of the statement that ``fedaffect simulate`` ends with.
-        membership: Area under the ROC of "took part".
-        left_out: How often the person left out is named.
-    """
-
-    numbers: int
-    status: str
-    membership: Estimate
-    left_out: Estimate
-
-
 def calls(embedding: np.ndarray, heads: np.ndarray) -> np.ndarray:
     """Return what ``heads`` (D, H + 1) say of windows (n, H), (D, n) of 0 and 1."""
     score = heads[:, :-1] @ embedding.T + heads[:, -1:]
@@ -65,8 +49,19 @@ def calls(embedding: np.ndarray, heads: np.ndarray) -> np.ndarray:
     return answers
 
 
-def release_figures(experiment: Experiment, tested: Tested, promise: Promised) -> ReleaseFigures:
-    """Return scores by draw and person, with what was released and what attacks found."""
+def release_figures(
+    experiment: Experiment, tested: Tested, status: str, attacked: Attacked
+) -> ReleaseFigures:
+    """Return scores by draw and person, with what was released and what attacks found.
+
+    Args:
+        experiment: What was trained.
+        tested: The answers of every draw.
+        status: Status of the statement that ``fedaffect simulate`` ends with, or that nothing is
+            released.
+        attacked: What the attacker on the released numbers found.
+    """
+    numbers = len(experiment.mechanism.blocks.released) if attacked is not NOT_RELEASED else 0
     config, told = experiment.config, forecast_of(experiment.outline)
     scores = [of_person(y, called) for y, called in zip(tested.true, tested.called, strict=True)]
     start = [of_person(y, called) for y, called in zip(tested.true, tested.public, strict=True)]
@@ -79,16 +74,17 @@ def release_figures(experiment: Experiment, tested: Tested, promise: Promised) -
             tuple(float(scores[at][draw]) for at in kept) for draw in range(len(scores[0]))
         ),
         public=tuple(float(start[at][0]) for at in kept),
-        numbers=promise.numbers,
+        numbers=numbers,
         parameters=experiment.factory.layout.size,
-        rounds=config.rounds if promise.numbers else 0,
+        rounds=config.rounds if numbers else 0,
         eps=config.dp.eps if private else None,
         delta=config.dp.delta if private else None,
         noise_multiplier=told.noise_multiplier,
         break_even=told.break_even_clients,
-        simulated_status=promise.status,
-        membership=promise.membership,
-        left_out=promise.left_out,
+        simulated_status=status,
+        attacked_releases=attacked.releases,
+        membership=attacked.membership,
+        left_out=attacked.left_out,
     )
 
 
