@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from fedaffect.record import Estimate
 from fedaffect.reports.formats import accuracy, epsilon, number, percent, with_chance
@@ -12,7 +13,6 @@ from fedaffect.reproduce.private_head.released_attack import largest_area
 from fedaffect.reproduce.private_head.results import SEED, Results
 from fedaffect.study_record import ReleaseFigures, StudyTable, TrialRecord
 
-_RowOf = Callable[[Results, Scene, str, str, TrialRecord, ReleaseFigures], tuple[str, ...]]
 STRESS_COLUMNS = (
     "Trained", "Features", "Stress [people]", "Draws", "Lowest and highest draw",
     "Against public only [people]", "Tested on",
@@ -33,13 +33,13 @@ def tables(results: Results) -> tuple[StudyTable, ...]:
                 name=f"stress-{scene.name}",
                 caption=f"Balanced accuracy of stress, chance 50 %: {scene.what}",
                 columns=STRESS_COLUMNS,
-                rows=_rows(results, scene, _stress_row),
+                rows=tuple(row.stress for row in _rows(results, scene)),
             ),
             StudyTable(
                 name=f"privacy-{scene.name}",
                 caption=f"What is released, and what attackers find in it: {scene.what}",
                 columns=PRIVACY_COLUMNS,
-                rows=_rows(results, scene, _privacy_row),
+                rows=tuple(row.privacy for row in _rows(results, scene)),
             ),
         ]
     return tuple(made)
@@ -55,84 +55,85 @@ def points(difference: Estimate | None) -> str:
     return f"{text} [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"
 
 
-def _rows(results: Results, scene: Scene, row_of: _RowOf) -> tuple[tuple[str, ...], ...]:
-    rows = []
-    for row in results.rows(scene):
+def _rows(results: Results, scene: Scene) -> Iterator[_Row]:
+    for name in results.rows(scene):
         for scaling in SCALINGS:
-            trial = results.trial(scene, scaling, row)
+            trial = results.trial(scene, scaling, name)
             if trial is not None and trial.released is not None:
-                rows.append(row_of(results, scene, scaling, row, trial, trial.released))
-    return tuple(rows)
+                yield _Row(results, scene, scaling, name, trial, trial.released)
 
 
-def _stress_row(
-    results: Results,
-    scene: Scene,
-    scaling: str,
-    row: str,
-    trial: TrialRecord,
-    mine: ReleaseFigures,
-) -> tuple[str, ...]:
-    if trial.stopped:
-        return (trial.what, SCALINGS[scaling], trial.stopped, *["n/a"] * 4)
-    low, high = people_scores.over_draws(mine)
-    several = len(mine.stress) > 1
-    return (
-        trial.what,
-        SCALINGS[scaling],
-        accuracy(people_scores.stress(mine, SEED)),
-        number(len(mine.stress)),
-        f"{percent(low)} to {percent(high)}" if several else "no noise",
-        "is public only" if row == PUBLIC else points(results.gain(scene, scaling, row)),
-        mine.tested_on + f" ({len(mine.people)})",
-    )
+@dataclass(frozen=True)
+class _Row:
+    """One trial in both tables of its scene."""
 
+    results: Results
+    scene: Scene
+    scaling: str
+    name: str
+    trial: TrialRecord
+    mine: ReleaseFigures
 
-def _privacy_row(
-    results: Results,
-    scene: Scene,
-    scaling: str,
-    row: str,
-    trial: TrialRecord,
-    mine: ReleaseFigures,
-) -> tuple[str, ...]:
-    return (
-        trial.what,
-        SCALINGS[scaling],
-        f"{number(mine.numbers)} x {mine.rounds}" if mine.numbers else "none",
-        number(mine.noise_multiplier),
-        number(mine.break_even),
-        _true_eps(trial, mine),
-        mine.simulated_status,
-        with_chance(_embedding(results, scene, scaling, trial)),
-        number(mine.attacked_releases) if mine.attacked_releases else "none",
-        _membership(mine),
-        with_chance(mine.left_out) if mine.left_out.value is not None else mine.left_out.note,
-    )
+    @property
+    def stress(self) -> tuple[str, ...]:
+        """What is learnt."""
+        if self.trial.stopped:
+            return (self.trial.what, SCALINGS[self.scaling], self.trial.stopped, *["n/a"] * 4)
+        low, high = people_scores.over_draws(self.mine)
+        several = len(self.mine.stress) > 1
+        gain = self.results.gain(self.scene, self.scaling, self.name)
+        return (
+            self.trial.what,
+            SCALINGS[self.scaling],
+            accuracy(people_scores.stress(self.mine, SEED)),
+            number(len(self.mine.stress)),
+            f"{percent(low)} to {percent(high)}" if several else "no noise",
+            "is public only" if self.name == PUBLIC else points(gain),
+            f"{self.mine.tested_on} ({len(self.mine.people)})",
+        )
 
+    @property
+    def privacy(self) -> tuple[str, ...]:
+        """What it costs and gives away."""
+        mine = self.mine
+        return (
+            self.trial.what,
+            SCALINGS[self.scaling],
+            f"{number(mine.numbers)} x {mine.rounds}" if mine.numbers else "none",
+            number(mine.noise_multiplier),
+            number(mine.break_even),
+            self._true_eps,
+            mine.simulated_status,
+            with_chance(self._embedding),
+            number(mine.attacked_releases) if mine.attacked_releases else "none",
+            self._membership,
+            mine.left_out.note if mine.left_out.value is None else with_chance(mine.left_out),
+        )
 
-def _membership(mine: ReleaseFigures) -> str:
-    """Write the area of the attacker with what the promise allows."""
-    if mine.membership.value is None:
-        return mine.membership.note
-    text = with_chance(mine.membership)
-    if mine.noise_multiplier is None:
-        return text
-    most = largest_area(mine.noise_multiplier, mine.attacked_releases)
-    return f"{text}, at most {percent(most)}"
+    @property
+    def _membership(self) -> str:
+        """The area of the attacker, with what the promise allows."""
+        mine = self.mine
+        if mine.membership.value is None:
+            return mine.membership.note
+        text = with_chance(mine.membership)
+        if mine.noise_multiplier is None:
+            return text
+        most = largest_area(mine.noise_multiplier, mine.attacked_releases)
+        return f"{text}, at most {percent(most)}"
 
+    @property
+    def _true_eps(self) -> str:
+        if not self.mine.numbers:
+            return "0"
+        if self.trial.claimed is not None:
+            return epsilon(self.trial.claimed.true_eps_total)
+        return "unbounded" if self.mine.eps is None else epsilon(self.mine.eps)
 
-def _true_eps(trial: TrialRecord, mine: ReleaseFigures) -> str:
-    if not mine.numbers:
-        return "0"
-    if trial.claimed is not None:
-        return epsilon(trial.claimed.true_eps_total)
-    return "unbounded" if mine.eps is None else epsilon(mine.eps)
-
-
-def _embedding(results: Results, scene: Scene, scaling: str, trial: TrialRecord) -> Estimate:
-    """Return the strongest attacker on the embedding that this row releases."""
-    public = results.trial(scene, scaling, PUBLIC)
-    if trial.figures.identity_strongest.value is None and public is not None:
-        return public.figures.identity_strongest
-    return trial.figures.identity_strongest
+    @property
+    def _embedding(self) -> Estimate:
+        """The strongest attacker on the embedding that this row releases."""
+        public = self.results.trial(self.scene, self.scaling, PUBLIC)
+        if self.trial.figures.identity_strongest.value is None and public is not None:
+            return public.figures.identity_strongest
+        return self.trial.figures.identity_strongest
