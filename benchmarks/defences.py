@@ -26,7 +26,7 @@ from flwr.app import Context, RecordDict
 
 from fedaffect.build import Experiment, build
 from fedaffect.clients.account import AccountPlan
-from fedaffect.clients.site import client_side
+from fedaffect.clients.side import client_side
 from fedaffect.config import RunConfig
 from fedaffect.ledger_anchor import AnchoredBudget
 from fedaffect.privacy.noise import SecretNoiseKey, TestNoiseKey

@@ -170,7 +170,7 @@ def fedaffect(work: Work, watch: Stopwatch, engine: str, workers: int) -> None:
     """The work on one of the package's engines, built from its public classes."""
     from fedaffect import registry
     from fedaffect.clients.local import TrainPlan
-    from fedaffect.clients.site import ClientSide
+    from fedaffect.clients.side import ClientSide
     from fedaffect.privacy.base import ReleasePlan
     from fedaffect.privacy.mechanisms.none import NoMechanism
     from fedaffect.privacy.spec import PrivacySpec

@@ -161,13 +161,17 @@ class AuditConfig(Section):
 
 
 class RunSection(Section):
-    """Where and how the run is carried out; only ``seed`` and ``dtype`` change a result."""
+    """Where and how the run is carried out; only ``seed`` and ``dtype`` change a result.
+
+    ``stack`` changes its rounding: how many clients train side by side.
+    """
 
     seed: int = 0
     engine: str = "ray"
     workers: int | None = None
     ray_address: str | None = None
     dtype: Literal["float32", "float64"] = "float32"
+    stack: Literal["auto", "on", "off"] | int = "auto"
     out: CleanPath | None = None
     reference: bool = True
 
@@ -180,6 +184,17 @@ class RunSection(Section):
     @classmethod
     def _workers(cls, value: object) -> int | None:
         return None if value is None else require.integer("--workers", value, at_least=1)
+
+    @field_validator("stack", mode="before")
+    @classmethod
+    def _stack(cls, value: object) -> object:
+        if value in ("auto", "on", "off"):
+            return value
+        try:
+            return require.integer("--stack", value, at_least=1)
+        except UsageError as error:
+            do = "allowed: auto, on, off, or a number such as 10"
+            raise UsageError(error.code, error.message, do=do) from None
 
     @field_validator("engine")
     @classmethod

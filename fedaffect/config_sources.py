@@ -62,6 +62,7 @@ FLAGS: dict[str, str] = {
     "workers": "run.workers",
     "ray_address": "run.ray_address",
     "dtype": "run.dtype",
+    "stack": "run.stack",
     "out": "run.out",
     "reference": "run.reference",
 }

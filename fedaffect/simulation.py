@@ -19,7 +19,7 @@ from fedaffect import references, run_files, run_folder, summary
 from fedaffect import resume as resuming
 from fedaffect.build import Experiment, build
 from fedaffect.clients.account import AccountPlan
-from fedaffect.clients.site import client_side
+from fedaffect.clients.side import client_side
 from fedaffect.config import RunConfig
 from fedaffect.config_dp import DPConfig
 from fedaffect.config_sources import resolve
@@ -39,6 +39,7 @@ from fedaffect.server import checkpoint
 from fedaffect.server.app import post, server_app
 from fedaffect.server.checkpoint import Checkpoint, Progress
 from fedaffect.server.evaluation import final_figures
+from fedaffect.server.stacking import stacking_of
 from fedaffect.server.training import Training
 from fedaffect.simulations.local import SimulationGrid
 
@@ -121,6 +122,7 @@ def _carried_out(
         heard.ready(experiment)
         heard.stage(f"starting engine {experiment.config.run.engine}")
         run = _Run(start, engine(), heard)
+        heard.stage(f"training {stacking_of(experiment).words}")
         outcome = run.train_privately(experiment)
         training = outcome.training
         run_files.write_trained(

@@ -5,7 +5,7 @@ from typing import Any
 from flwr.app import Context, RecordDict
 
 from fedaffect.build import Experiment, build
-from fedaffect.clients.site import client_side
+from fedaffect.clients.side import client_side
 from fedaffect.config import RunConfig
 from fedaffect.privacy.noise import TestNoiseKey
 from fedaffect.server.app import post, server_app

@@ -20,7 +20,8 @@ from fedaffect.auditing.memory import RememberedLayers
 from fedaffect.auditing.paid import PaidAccount, PaidBudget
 from fedaffect.build import Experiment
 from fedaffect.clients.account import account_plan
-from fedaffect.clients.site import Site, client_side, host
+from fedaffect.clients.side import client_side
+from fedaffect.clients.site import Site, host
 from fedaffect.code_digest import code_digest
 from fedaffect.errors import ClientsLostError, PrivacyError
 from fedaffect.home import state_home

@@ -14,7 +14,8 @@ from fedaffect import references
 from fedaffect.auditing.memory import RememberedLayers
 from fedaffect.build import Experiment
 from fedaffect.clients.local import ClientData, Trainer
-from fedaffect.clients.site import ClientSide, Site, client_side, host
+from fedaffect.clients.side import ClientSide, client_side
+from fedaffect.clients.site import Site, host
 from fedaffect.outline import outline
 from fedaffect.server.sampling import Sampler
 from fedaffect.server.training import Training

@@ -186,6 +186,12 @@ SETTINGS = (
     Flag(RUNNING, "--engine", "NAME", "ray | local [default: ray]"),
     Flag(RUNNING, "--workers", "INT", "Worker processes of ray [default: CPUs]"),
     Flag(RUNNING, "--ray-address", "ADDRESS", "A Ray cluster that already runs"),
+    Flag(
+        RUNNING,
+        "--stack",
+        "auto|on|off|N",
+        "Clients that train side by side in one program [default: auto]",
+    ),
     Flag(RUNNING, "--dtype", "NAME", "float32 | float64 [default: float32]"),
     Flag(RUNNING, "--out", "DIR", "Run folder, new or empty [default: runs/<run id>]"),
     Flag(

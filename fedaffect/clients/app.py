@@ -10,7 +10,8 @@ from flwr.clientapp import ClientApp
 
 from fedaffect.build import build
 from fedaffect.clients.exchange import TrainRequest
-from fedaffect.clients.site import Site, client_side, hosted
+from fedaffect.clients.side import client_side
+from fedaffect.clients.site import Site, hosted
 from fedaffect.config import RunConfig
 
 client_app = ClientApp()
@@ -37,6 +38,7 @@ def train(message: Message, context: Context) -> Message:
         release=cast(int, config["release"]),
         client_ids=tuple(cast(list[int], config["client-ids"])),
         bounds=tuple(cast(list[float], config["clip-bounds"])),
+        stacks=tuple(cast(list[int], config["stacks"])),
     )
     site = _site(context)
     reply = site.train(params, request)

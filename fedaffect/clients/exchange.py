@@ -17,6 +17,8 @@ class TrainRequest:
         release: Number of the release in the run, from 1.
         client_ids: Clients to train.
         bounds: Clip norms of this round, one a group of blocks; empty: as calibrated.
+        stacks: How many clients train side by side, in the order of ``client_ids``; empty: one
+            after another.
     """
 
     fold: int
@@ -24,6 +26,14 @@ class TrainRequest:
     release: int
     client_ids: tuple[int, ...]
     bounds: tuple[float, ...] = ()
+    stacks: tuple[int, ...] = ()
+
+    @property
+    def groups(self) -> tuple[tuple[int, ...], ...]:
+        """The clients that train side by side."""
+        ends = np.cumsum(self.stacks or (1,) * len(self.client_ids), dtype=int)
+        parts = np.split(np.array(self.client_ids, dtype=int), ends[:-1])
+        return tuple(tuple(part.tolist()) for part in parts)
 
 
 @dataclass(frozen=True)

@@ -6,86 +6,35 @@ A node of a simulation can host every client; a hospital hosts its own. The same
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from fedaffect.build import Experiment, Fold
-from fedaffect.clients.account import AccountPlan, ClientAccount
+from fedaffect.clients.account import ClientAccount
 from fedaffect.clients.exchange import TrainReply, TrainRequest
-from fedaffect.clients.local import ClientData, Trainer, TrainPlan
+from fedaffect.clients.local import Trainer
 from fedaffect.clients.personal import PersonalLayers
 from fedaffect.clients.private_local import PrivateTrainer, WindowNoise
+from fedaffect.clients.side import ClientSide
+from fedaffect.clients.stacked import StackedTrainer, why_not_stacked
 from fedaffect.errors import PrivacyError
 from fedaffect.failpoint import fail_here
-from fedaffect.models.factory import ModelFactory
 from fedaffect.privacy.base import ClippedSum, Mechanism
 from fedaffect.privacy.charges import Charge
 from fedaffect.privacy.mechanisms.noised import NoisedSum
-from fedaffect.strategies.base import Strategy
 
+_Moved = tuple[torch.Tensor, torch.Tensor, float]  # where a client began (d,), its update, loss
 FAILURES = (ArithmeticError, KeyError, RuntimeError, ValueError, MemoryError)
 
 
 @dataclass(frozen=True)
-class ClientSide:
-    """Everything that a node needs, and no secret: data, model, training plan, privacy.
+class _Trainers:
+    """The trainers of one fold, with its data resident in memory; ``None``: not in stacks."""
 
-    ``account`` is set under DP: the node's policy may refuse, and where the clients draw the
-    noise they are charged.
-    """
-
-    run: str
-    factory: ModelFactory
-    strategy: Strategy
-    plan: TrainPlan
-    mechanism: Mechanism
-    folds: tuple[tuple[ClientData, ...], ...]
-    account: AccountPlan | None = None
-
-
-def client_side(
-    experiment: Experiment, run: str = "", account: AccountPlan | None = None
-) -> ClientSide:
-    """Return what the nodes of ``experiment`` need.
-
-    Args:
-        experiment: What is trained.
-        run: Id of the run; empty for a fresh one.
-        account: What the node accounts for, under DP.
-    """
-    f, local = experiment.config.federation, experiment.plan.local
-    plan = TrainPlan(
-        seed=experiment.config.run.seed,
-        local_epochs=experiment.config.local_epochs,
-        batch_size=local.batch_size if local else experiment.config.batch_size,
-        lr=experiment.config.lr,
-        momentum=f.momentum,
-        optimizer=f.optimizer,
-        max_grad_norm=None if isinstance(f.max_grad_norm, str) else f.max_grad_norm,
-        class_weights=experiment.config.class_weights,
-    )
-    return ClientSide(
-        run or f"unnamed-{secrets.token_hex(4)}",
-        experiment.factory,
-        experiment.strategy,
-        plan,
-        experiment.mechanism,
-        tuple(_clients_of(fold, experiment.table.stress) for fold in experiment.folds),
-        account,
-    )
-
-
-def _clients_of(fold: Fold, stress: np.ndarray) -> tuple[ClientData, ...]:
-    return tuple(
-        ClientData(
-            i, fold.features[rows], {"stress": stress[rows], "identity": fold.identity[rows]}
-        )
-        for i, rows in enumerate(fold.partition.clients)
-    )
+    alone: Trainer | PrivateTrainer
+    stacked: StackedTrainer | None
 
 
 @dataclass
@@ -111,7 +60,7 @@ class Site:
         self.trusts_nobody = side.mechanism.noise_at in ("client", "steps")
         self.personal = PersonalLayers(side.run)
         self.account = ClientAccount(side.account) if side.account is not None else None
-        self._trainers: dict[int, Trainer | PrivateTrainer] = {}
+        self._trainers: dict[int, _Trainers] = {}
         self._clients = [{c.client_id: c for c in fold} for fold in side.folds]
 
     def hosts(self, fold: int) -> tuple[int, ...]:
@@ -136,18 +85,20 @@ class Site:
         mechanism = self.side.mechanism
         if request.bounds:
             mechanism = mechanism.at_bounds(request.bounds)
-        trainer = self._trainer(request.fold)
-        start = torch.as_tensor(params).to(trainer.dtype)
+        start = torch.as_tensor(params).to(self._of_fold(request.fold).alone.dtype)
         if self.noised_steps:
             charges = self._charge_steps(start, request)
         done: list[_Trained] = []
         failed: dict[int, str] = {}
-        for client_id in request.client_ids:
-            try:
-                done.append(self._train_one(trainer, mechanism, start, request, client_id))
-            except FAILURES as error:
-                why = type(error).__name__
-                failed[client_id] = why if self.trusts_nobody else f"{why}: {error}"[:200]
+        for group in request.groups:
+            together = self._side_by_side(start, request, group)
+            for client_id in group:
+                try:
+                    moved = together.get(client_id) or self._alone(start, request, client_id)
+                    done.append(self._finished(mechanism, client_id, moved))
+                except FAILURES as error:
+                    why = type(error).__name__
+                    failed[client_id] = why if self.trusts_nobody else f"{why}: {error}"[:200]
         if self.noised_steps:
             fail_here("client.noised")
             self._account.released(charges)
@@ -158,16 +109,27 @@ class Site:
                 self.personal.save(request.fold, one.client_id, request.server_round, one.personal)
         return self._reply(done, failed, {})
 
-    def _train_one(
-        self,
-        trainer: Trainer | PrivateTrainer,
-        mechanism: Mechanism,
-        start: torch.Tensor,
-        request: TrainRequest,
-        client_id: int,
-    ) -> _Trained:
+    def _side_by_side(
+        self, start: torch.Tensor, request: TrainRequest, group: tuple[int, ...]
+    ) -> dict[int, _Moved]:
+        """Train ``group`` in one program; nobody where this network or one of them cannot."""
+        stacked = self._of_fold(request.fold).stacked
+        if len(group) == 1 or stacked is None:
+            return {}
+        try:
+            clients = [self._clients[request.fold][c] for c in group]
+            starts = torch.stack([self._with_personal_layers(start, request, c) for c in group])
+            updates, losses = stacked.train(starts, clients, request.fold, request.server_round)
+        except FAILURES:  # one after another, so that a failure costs its own client only
+            return {}
+        found = zip(starts, updates, losses.tolist(), strict=True)
+        return dict(zip(group, found, strict=True))
+
+    def _alone(self, start: torch.Tensor, request: TrainRequest, client_id: int) -> _Moved:
+        """Train one client."""
         data = self._clients[request.fold][client_id]
         own = self._with_personal_layers(start, request, client_id)
+        trainer = self._of_fold(request.fold).alone
         if isinstance(trainer, PrivateTrainer):
             key = self._account.key
             update, loss = trainer.train(
@@ -181,12 +143,17 @@ class Site:
             )
         else:
             update, loss = trainer.train(own, data, request.fold, request.server_round)
-        moved, before = update.double().numpy(), own.double().numpy()
+        return own, update, loss
+
+    def _finished(self, mechanism: Mechanism, client_id: int, moved: _Moved) -> _Trained:
+        """Return what a client that has moved is about to release."""
+        own, update, loss = moved
+        change, before = update.double().numpy(), own.double().numpy()
         return _Trained(
             client_id,
-            mechanism.on_client(moved, before),
+            mechanism.on_client(change, before),
             loss,
-            mechanism.within(moved, before),
+            mechanism.within(change, before),
             (own + update).numpy()[self.blocks.kept],
         )
 
@@ -241,17 +208,22 @@ class Site:
             refused,
         )
 
-    def _trainer(self, fold: int) -> Trainer | PrivateTrainer:
+    def _of_fold(self, fold: int) -> _Trainers:
         if fold not in self._trainers:  # one fold runs at a time; its data replace the last fold's
-            model, side = self.side.factory.build(), self.side
+            side, frozen = self.side, self.blocks.frozen
+            model = side.factory.build()
+            stacked = None
             if self.noised_steps:
                 noise = WindowNoise.of(side.mechanism)
-                trainer: Trainer | PrivateTrainer = PrivateTrainer(
-                    model, side.strategy, side.plan, noise, self.blocks.frozen
+                alone: Trainer | PrivateTrainer = PrivateTrainer(
+                    model, side.strategy, side.plan, noise, frozen
                 )
             else:
-                trainer = Trainer(model, side.strategy, side.plan, self.blocks.frozen)
-            self._trainers = {fold: trainer}
+                alone = Trainer(model, side.strategy, side.plan, frozen)
+                if not why_not_stacked(model):
+                    beside = side.factory.build()
+                    stacked = StackedTrainer(beside, side.strategy, side.plan, frozen)
+            self._trainers = {fold: _Trainers(alone, stacked)}
         return self._trainers[fold]
 
     @property

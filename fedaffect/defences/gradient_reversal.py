@@ -30,10 +30,15 @@ from fedaffect.defences.none import NoDefence
 class _Reverse(torch.autograd.Function):
     """The identity forward, ``-strength`` times the gradient backward (Equation 14)."""
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, h: Tensor, strength: float) -> Tensor:
-        ctx.strength = strength
+    def forward(h: Tensor, strength: float) -> Tensor:
         return h.view_as(h)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, float], output: Tensor) -> None:
+        ctx.strength = inputs[1]
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:

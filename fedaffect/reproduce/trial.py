@@ -12,7 +12,7 @@ import numpy as np
 
 from fedaffect.build import Experiment, Fold, build
 from fedaffect.clients.account import AccountPlan
-from fedaffect.clients.site import client_side
+from fedaffect.clients.side import client_side
 from fedaffect.data.partition.base import Partition
 from fedaffect.data.schema import WindowTable
 from fedaffect.errors import ClientsLostError

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict
 
 from fedaffect.errors import ClientsLostError
+
+Stack = tuple[int, ...]  # ids of clients that train side by side
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ def ticket_of(run: str, facts: RoundFacts, params: np.ndarray) -> str:
 
 
 def train_messages(
-    params: np.ndarray, asked: dict[int, list[int]], facts: RoundFacts, ticket: str
+    params: np.ndarray, asked: Mapping[int, Sequence[Stack]], facts: RoundFacts, ticket: str
 ) -> list[Message]:
     """Return one message a node: the model (d,), the round, and the clients to train."""
     model = ArrayRecord([params])  # one record: an engine may ship it once for all nodes
@@ -53,7 +55,8 @@ def train_messages(
                             "release": facts.release,
                             "clip-bounds": list(facts.bounds),
                             "ticket": ticket,
-                            "client-ids": ids,
+                            "client-ids": [client for stack in stacks for client in stack],
+                            "stacks": [len(stack) for stack in stacks],
                         }
                     ),
                 }
@@ -61,26 +64,51 @@ def train_messages(
             node,
             "train",
         )
-        for node, ids in sorted(asked.items())
+        for node, stacks in sorted(asked.items())
     ]
 
 
 def assign(
-    chosen: Sequence[int], windows: Sequence[int], hosts: dict[int, list[int]]
-) -> dict[int, list[int]]:
-    """Return node id to the clients it trains: largest first, to the least loaded host.
+    chosen: Sequence[int], windows: Sequence[int], hosts: Mapping[int, Sequence[int]], size: int = 1
+) -> dict[int, list[Stack]]:
+    """Return node id to the stacks it trains: largest first, to the least loaded host.
+
+    Clients of one stack are about as large as each other. The stacks do not depend on how many
+    nodes there are, where every node hosts everyone.
+
+    Args:
+        chosen: Ids of the clients to train.
+        windows: Number of training windows of every client.
+        hosts: Node id to the clients that it can train.
+        size: Most clients in a stack.
 
     Raises:
         ClientsLostError: E701 a chosen client is hosted nowhere.
     """
     load = dict.fromkeys(sorted(hosts), 0)
-    asked: dict[int, list[int]] = {}
-    hosted_by = {node: set(ids) for node, ids in hosts.items()}
+    asked: dict[int, list[Stack]] = {}
+    stacks = _stacks(chosen, windows, hosts, size)
+    work = {stack: sum(windows[client] for client in stack) for stack in stacks}
+    for stack in sorted(stacks, key=lambda s: (-work[s], s)):
+        node = min(stacks[stack], key=lambda n: (load[n], n))
+        load[node] += work[stack]
+        asked.setdefault(node, []).append(stack)
+    return {node: sorted(mine) for node, mine in sorted(asked.items())}
+
+
+def _stacks(
+    chosen: Sequence[int], windows: Sequence[int], hosts: Mapping[int, Sequence[int]], size: int
+) -> dict[Stack, tuple[int, ...]]:
+    """Return the stacks, each with the nodes that host all of it."""
+    hosted = {node: set(ids) for node, ids in hosts.items()}
+    alike: dict[tuple[int, ...], list[int]] = {}
     for client in sorted(chosen, key=lambda c: (-windows[c], c)):
-        nodes = [node for node in load if client in hosted_by[node]]
+        nodes = tuple(node for node, ids in sorted(hosted.items()) if client in ids)
         if not nodes:
             raise ClientsLostError("E701", f"client {client} is hosted by no node")
-        node = min(nodes, key=lambda n: (load[n], n))
-        load[node] += windows[client]
-        asked.setdefault(node, []).append(client)
-    return {node: sorted(ids) for node, ids in sorted(asked.items())}
+        alike.setdefault(nodes, []).append(client)
+    return {
+        tuple(clients[at : at + size]): nodes
+        for nodes, clients in alike.items()
+        for at in range(0, len(clients), size)
+    }

@@ -19,7 +19,7 @@ from fedaffect.privacy.clipping import clipped_sum
 from fedaffect.privacy.mechanisms.noised import NoisedSum
 from fedaffect.privacy.plausible import longest_contribution
 from fedaffect.privacy.run_budget import RunBudget
-from fedaffect.server.messages import RoundFacts, assign, ticket_of, train_messages
+from fedaffect.server.messages import RoundFacts, Stack, assign, ticket_of, train_messages
 from fedaffect.server.sampling import AmplifyingDraws, Sampler
 from fedaffect.server.validation import Expected, Updates, accept, read_hosts
 from fedaffect.strategies.base import Strategy
@@ -70,6 +70,7 @@ class RoundLoop:
         draws: Secret coin flips of a Poisson sampler under DP, else ``None``.
         budget: The server's account in the privacy ledger, ``None`` where it has none.
         canaries: Simulated clients that join every sum; ``None`` without.
+        stack: How many clients train side by side, at most.
         min_success: Smallest share of the asked clients that must answer.
         timeout_s: Longest wait for the replies of a round.
         on_uploads: Told of every round, the model (d,) that was sent, and what came back.
@@ -86,6 +87,7 @@ class RoundLoop:
     draws: AmplifyingDraws | None
     budget: RunBudget | None
     canaries: CanarySum | None = None
+    stack: int = 1
     min_success: float = 0.5
     timeout_s: float = 3600.0
     on_uploads: OnUploads = unheard
@@ -132,7 +134,8 @@ class RoundLoop:
                 train_messages(params, asked, about, ticket),
                 timeout=self.timeout_s,
             )
-            updates = accept(replies, asked, _expected(mechanism, ticket))
+            trained = {node: sorted(sum(stacks, ())) for node, stacks in asked.items()}
+            updates = accept(replies, trained, _expected(mechanism, ticket))
             self.on_uploads(about, params, updates)
             abandoned = len(updates.client_ids) < self.min_success * len(chosen)
             if abandoned:
@@ -234,13 +237,16 @@ class RoundLoop:
 
     def _assign(
         self, chosen: list[int], windows: Sequence[int], hosts: dict[int, list[int]]
-    ) -> dict[int, list[int]]:
-        """Return node id to its clients; a client with layers of its own stays where it is."""
+    ) -> dict[int, list[Stack]]:
+        """Return node id to its stacks; a client with layers of its own stays where it is."""
         if not len(self.mechanism.blocks.kept):
-            return assign(chosen, windows, hosts)
-        homes = assign(range(len(windows)), windows, hosts)
-        here = {node: [c for c in ids if c in set(chosen)] for node, ids in homes.items()}
-        return {node: ids for node, ids in here.items() if ids}
+            return assign(chosen, windows, hosts, self.stack)
+        homes, here = assign(range(len(windows)), windows, hosts, self.stack), set(chosen)
+        found = {
+            node: [part for stack in stacks if (part := tuple(c for c in stack if c in here))]
+            for node, stacks in homes.items()
+        }
+        return {node: stacks for node, stacks in found.items() if stacks}
 
     def _hosts(self, fold: int) -> dict[int, list[int]]:
         """Ask every node which clients it can train; wait for the first nodes to appear."""

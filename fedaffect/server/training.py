@@ -20,6 +20,7 @@ from fedaffect.server.checkpoint import Progress
 from fedaffect.server.evaluation import RoundEvaluation
 from fedaffect.server.rounds import OnUploads, RoundLoop, RoundOutcome, unheard
 from fedaffect.server.sampling import Sampler
+from fedaffect.server.stacking import stacking_of
 
 STOPS = ("E401", "E411")  # the budget is spent; the clients refuse: the last model is kept
 
@@ -114,6 +115,7 @@ class Training:
             draws=self.key.draws(self.run_id) if self.key is not None else None,
             budget=self.budget,
             canaries=self._canaries,
+            stack=stacking_of(e).size,
             on_uploads=self.on_uploads,
         )
 

@@ -11,7 +11,8 @@ from flwr.proto.node_pb2 import NodeInfo
 from flwr.serverapp import Grid
 
 from fedaffect.clients.app import client_app
-from fedaffect.clients.site import ClientSide, Site, host
+from fedaffect.clients.side import ClientSide
+from fedaffect.clients.site import Site, host
 from fedaffect.simulations.flower_internals import adopt_task_identity
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from flwr.app import Context, Error, Message, RecordDict
 
-from fedaffect.clients.site import ClientSide
+from fedaffect.clients.side import ClientSide
 from fedaffect.errors import ClientsLostError
 from fedaffect.simulations.local import SimulationGrid, node_context
 from fedaffect.simulations.ray_session import RaySession

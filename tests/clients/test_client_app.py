@@ -10,7 +10,8 @@ from tiny import RAGGED, tiny
 from fedaffect.build import Experiment, build
 from fedaffect.clients.app import client_app
 from fedaffect.clients.exchange import TrainRequest
-from fedaffect.clients.site import Site, client_side, host, hosted
+from fedaffect.clients.side import client_side
+from fedaffect.clients.site import Site, host, hosted
 from fedaffect.server.validation import Expected, Updates, accept
 from fedaffect.simulations.flower_internals import adopt_task_identity
 
@@ -43,6 +44,7 @@ def ask(kind: str, settings: dict[str, str], ids: list[int], params: np.ndarray)
             "clip-bounds": [0.1],
             "ticket": "of this round",
             "client-ids": ids,
+            "stacks": [1] * len(ids),
         }
     )
     content = RecordDict({"model": ArrayRecord([params]), "config": config})

@@ -15,7 +15,7 @@ from torch import nn
 from fedaffect.build import Experiment, build
 from fedaffect.clients.fixed_embeddings import FixedEmbeddings
 from fedaffect.clients.local import ClientData, Trainer
-from fedaffect.clients.site import client_side
+from fedaffect.clients.side import client_side
 from fedaffect.params import Layout
 
 NEVER_FIXED: dict[str, Callable[[], nn.Module]] = {

@@ -13,7 +13,8 @@ from tiny import tiny
 from fedaffect.build import Experiment, build
 from fedaffect.clients.account import AccountPlan
 from fedaffect.clients.exchange import TrainReply, TrainRequest
-from fedaffect.clients.site import Site, client_side
+from fedaffect.clients.side import client_side
+from fedaffect.clients.site import Site
 from fedaffect.home import state_home
 from fedaffect.privacy.ledger import Ledger
 from fedaffect.privacy.noise import SecretNoiseKey

@@ -11,7 +11,7 @@ from tiny import tiny
 
 from fedaffect.build import Experiment
 from fedaffect.clients.local import ClientData, TrainPlan
-from fedaffect.clients.site import client_side
+from fedaffect.clients.side import client_side
 from fedaffect.privacy.noise import TestNoiseKey
 from fedaffect.reproduce.cell import Cell
 from fedaffect.reproduce.private_head.head_rounds import head_rounds

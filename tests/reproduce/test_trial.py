@@ -11,7 +11,7 @@ import torch
 from tiny_study import cell
 
 from fedaffect.clients.local import ClientData, Trainer
-from fedaffect.clients.site import client_side
+from fedaffect.clients.side import client_side
 from fedaffect.home import state_home
 from fedaffect.privacy.ledger import Ledger
 from fedaffect.privacy.noise import SecretNoiseKey

@@ -10,7 +10,7 @@ import pytest
 from tiny import tiny, train_experiment
 
 from fedaffect.build import Experiment, build
-from fedaffect.clients.site import client_side
+from fedaffect.clients.side import client_side
 from fedaffect.errors import UsageError
 from fedaffect.outline import outline
 from fedaffect.privacy.canaries import canaries_of, longest_along

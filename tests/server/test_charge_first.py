@@ -8,7 +8,7 @@ from typing import Any
 from tiny import tiny
 
 from fedaffect.build import build
-from fedaffect.clients.site import client_side
+from fedaffect.clients.side import client_side
 from fedaffect.home import state_home
 from fedaffect.privacy.ledger import Ledger
 from fedaffect.privacy.noise import KeyedStream, SecretNoiseKey

@@ -12,7 +12,7 @@ from tiny import tiny, train_placed
 
 from fedaffect.build import Experiment, build
 from fedaffect.clients.account import account_plan
-from fedaffect.clients.site import client_side
+from fedaffect.clients.side import client_side
 from fedaffect.errors import ClientsLostError, PrivacyError
 from fedaffect.record import RoundRecord
 from fedaffect.server.training import Training

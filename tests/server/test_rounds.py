@@ -9,7 +9,7 @@ from tiny import RAGGED, tiny, train_experiment, train_placed
 
 from fedaffect.build import Experiment, build
 from fedaffect.clients.local import Trainer
-from fedaffect.clients.site import client_side
+from fedaffect.clients.side import client_side
 from fedaffect.errors import ClientsLostError, PrivacyError
 from fedaffect.privacy.base import ClippedSum
 from fedaffect.privacy.noise import SecretNoiseKey, TestNoiseKey

@@ -111,7 +111,9 @@ def test_assignment_is_longest_first(windows: list[int], nodes: int, data: st.Da
     everyone = list(range(len(windows)))
     chosen = data.draw(st.lists(st.sampled_from(everyone), unique=True, min_size=1))
     hosts = {node + 2: everyone for node in range(nodes)}
-    asked = assign(chosen, windows, hosts)
+    stacks = assign(chosen, windows, hosts)
+    assert all(len(stack) == 1 for mine in stacks.values() for stack in mine)
+    asked = {node: [i for stack in mine for i in stack] for node, mine in stacks.items()}
     assert sorted(i for ids in asked.values() for i in ids) == sorted(chosen)
     assert all(ids == sorted(ids) for ids in asked.values())
     assert list(asked) == sorted(asked)
@@ -123,12 +125,38 @@ def test_assignment_is_longest_first(windows: list[int], nodes: int, data: st.Da
     assert max(load) - min(load) <= max(windows[i] for i in chosen)
 
     shuffled = dict(reversed(list(hosts.items())))
-    assert assign(list(reversed(chosen)), windows, shuffled) == asked
+    assert assign(list(reversed(chosen)), windows, shuffled) == stacks
 
 
 def test_client_trains_where_it_lives() -> None:
     asked = assign([0, 1, 2, 3], [10, 10, 99, 5], {4: [3, 0], 2: [1, 2], 3: [2, 1]})
-    assert asked == {2: [2], 3: [1], 4: [0, 3]}
+    assert asked == {2: [(2,)], 3: [(1,)], 4: [(0,), (3,)]}
+    # those of one hospital train side by side, the larger first; nobody moves to another
+    homes = {2: [0, 1, 2], 3: [3, 4]}
+    asked = assign([0, 1, 2, 3, 4], [5, 9, 7, 3, 8], homes, 2)
+    assert asked == {2: [(0,), (1, 2)], 3: [(4, 3)]}
+
+
+@given(
+    st.lists(st.integers(1, 500), min_size=1, max_size=30),
+    st.integers(1, 6),
+    st.integers(1, 8),
+    st.data(),
+)
+def test_stacks_do_not_depend_on_the_nodes(
+    windows: list[int], nodes: int, size: int, data: st.DataObject
+) -> None:
+    everyone = list(range(len(windows)))
+    chosen = data.draw(st.lists(st.sampled_from(everyone), unique=True, min_size=1))
+    asked = assign(chosen, windows, {node + 2: everyone for node in range(nodes)}, size)
+    stacks = sorted(stack for mine in asked.values() for stack in mine)
+    (alone,) = assign(chosen, windows, {9: everyone}, size).values()
+    assert stacks == alone
+    assert sorted(client for stack in stacks for client in stack) == sorted(chosen)
+    assert sorted(map(len, stacks))[1:] == [size] * (len(stacks) - 1)
+    for one, other in itertools.permutations(stacks, 2):  # clients alike are together
+        smallest, largest = (sorted(windows[c] for c in s) for s in (one, other))
+        assert smallest[0] >= largest[-1] or smallest[-1] <= largest[-1]
 
 
 def test_client_without_a_host_is_named() -> None:

@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 from tiny import RAGGED, tiny, train_over
 
 from fedaffect.build import build
-from fedaffect.clients.site import client_side
+from fedaffect.clients.side import client_side
 from fedaffect.config import RunConfig
 from fedaffect.errors import PrivacyError
 from fedaffect.server.app import server_app

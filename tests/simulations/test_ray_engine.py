@@ -17,7 +17,7 @@ from tiny import RAGGED, tiny, train_experiment, train_over, train_placed
 
 from fedaffect.build import Experiment, build
 from fedaffect.clients.local import ClientData
-from fedaffect.clients.site import ClientSide, client_side
+from fedaffect.clients.side import ClientSide, client_side
 from fedaffect.errors import ClientsLostError
 from fedaffect.server.training import Training
 from fedaffect.simulations.local import LocalGrid
@@ -263,6 +263,7 @@ def question(experiment: Experiment, node: int, ids: list[int], model: ArrayReco
             "clip-bounds": [],
             "ticket": "of this round",
             "client-ids": ids,
+            "stacks": [1] * len(ids),
         }
     )
     return Message(RecordDict({"model": model, "config": config}), node, "train")

@@ -11,6 +11,7 @@ from fedaffect.reproduce.cell import Cell
 from fedaffect.reproduce.study import Options
 
 DELTA = 1e-5
+STACK = 20  # clients that train side by side: a cell has one process
 BUDGETS = (0.5, 1, 2, 4, 8)
 COMPARED = 2  # eps that every scene compares a head and a whole network at
 SCALINGS = {"subject": "calibrated", "public": "not calibrated"}
@@ -124,6 +125,7 @@ def shared_config(options: Options) -> RunConfig:
         "run.engine": "local",
         "run.reference": False,
         "run.dtype": "float64",
+        "run.stack": STACK,
     }
     if options.data == "synthetic":
         changes |= {

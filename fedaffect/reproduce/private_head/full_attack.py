@@ -18,7 +18,7 @@ import torch
 
 from fedaffect.build import Experiment
 from fedaffect.clients.local import ClientData, Trainer
-from fedaffect.clients.site import ClientSide, client_side
+from fedaffect.clients.side import ClientSide, client_side
 from fedaffect.privacy.mechanisms.noised import NoisedSum
 from fedaffect.reproduce.private_head.head_rounds import left_out_of
 from fedaffect.reproduce.private_head.released_attack import log_likelihoods

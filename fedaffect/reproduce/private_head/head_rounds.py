@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedaffect.build import Experiment
-from fedaffect.clients.site import client_side
+from fedaffect.clients.side import client_side
 from fedaffect.privacy.base import ClippedSum
 from fedaffect.privacy.mechanisms.noised import NoisedSum
 from fedaffect.privacy.noise import TestNoiseKey

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from fedaffect.build import Experiment
-from fedaffect.clients.site import client_side
+from fedaffect.clients.side import client_side
 from fedaffect.reproduce.private_head.cells import SUFFIX, HeadCell
 from fedaffect.reproduce.private_head.full_release import full_release
 from fedaffect.reproduce.private_head.head_rounds import head_rounds, people_of

@@ -1,0 +1,74 @@
+"""How many clients of a run train side by side: a rule that was measured, and what speaks against.
+
+Measured on two cores (``benchmarks/README.md``): a stack pays where a step is so little work that
+starting its operations takes longer. The rule reads nothing of the machine or of the workers, so
+that the numbers of a run do not depend on them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fedaffect.build import Experiment
+from fedaffect.clients.stacked import why_not_stacked
+
+LARGEST = 20  # more gain little and take memory
+LEAST = 4  # fewer gain nothing
+STACKS = 4  # of a round at least, so that several workers have something to do
+WORK = 2_000_000  # parameters times windows of a step, beyond which arithmetic takes the time
+
+
+@dataclass(frozen=True)
+class Stacking:
+    """How many clients train side by side.
+
+    Args:
+        size: Most clients in a stack; 1: one after another.
+        why: What speaks against stacks; empty where there are some.
+    """
+
+    size: int
+    why: str = ""
+
+    @property
+    def words(self) -> str:
+        """How clients train, and why not otherwise."""
+        if self.size == 1:
+            return f"clients one after another ({self.why})"
+        return f"up to {self.size} clients side by side"
+
+
+def stacking_of(experiment: Experiment) -> Stacking:
+    """Return the stacks of a run, as ``run.stack`` asks for them."""
+    asked = experiment.config.run.stack
+    if asked == "off":
+        return Stacking(1, "as asked")
+    against = _impossible(experiment)
+    if against:
+        return Stacking(1, against)
+    if isinstance(asked, int):
+        return Stacking(asked, "as asked" if asked == 1 else "")
+    size = min(LARGEST, int(experiment.plan.clients_per_round) // STACKS)
+    if asked == "on":
+        return Stacking(max(2, size))
+    if size < LEAST:
+        return Stacking(1, f"fewer than {LEAST * STACKS} clients a round")
+    if (work := _work(experiment)) > WORK:
+        return Stacking(1, f"a step is work enough: {work:,} parameters times windows")
+    return Stacking(size)
+
+
+def _impossible(experiment: Experiment) -> str:
+    if experiment.mechanism.noise_at == "steps":
+        return "noised steps are taken one client after another"
+    return why_not_stacked(experiment.factory.build())
+
+
+def _work(experiment: Experiment) -> int:
+    """Return parameters that move times windows of the largest step."""
+    frozen = experiment.mechanism.blocks.frozen
+    moving = experiment.factory.layout.size - (0 if frozen is None else int(np.sum(frozen)))
+    largest = max(len(rows) for fold in experiment.folds for rows in fold.partition.clients)
+    return moving * min(largest, experiment.config.batch_size)
