@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fedaffect.models.factory import ModelFactory
 
 FEATURES, IDENTITIES = 60, 15
-ENGINES = ("loop", "local", "ray-1", "ray-2")
+ENGINES = ("loop", "local", "local-stack", "ray-1", "ray-2", "ray-2-stack")
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def plain_loop(work: Work, watch: Stopwatch) -> None:
     watch.finish(initial, params.numpy())
 
 
-def fedaffect(work: Work, watch: Stopwatch, engine: str, workers: int) -> None:
+def fedaffect(work: Work, watch: Stopwatch, engine: str, workers: int, stack: int) -> None:
     """The work on one of the package's engines, built from its public classes."""
     from fedaffect import registry
     from fedaffect.clients.local import TrainPlan
@@ -204,6 +204,7 @@ def fedaffect(work: Work, watch: Stopwatch, engine: str, workers: int) -> None:
             key=None,
             draws=None,
             budget=None,
+            stack=stack,
             min_success=1.0,
         )
         initial = network.initial(work.seed)
@@ -227,8 +228,12 @@ def main(arguments: Sequence[str]) -> None:
     if engine == "loop":
         plain_loop(work, watch)
     else:
-        name, _, workers = engine.partition("-")
-        fedaffect(work, watch, name, int(workers or 1))
+        from fedaffect.server.stacking import LARGEST, STACKS
+
+        name, *rest = engine.split("-")
+        workers = next((int(word) for word in rest if word.isdigit()), 1)
+        together = min(LARGEST, work.clients // STACKS) if "stack" in rest else 1
+        fedaffect(work, watch, name, workers, together)
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ OBJECTIVES = {
     "stress": f"{_PRETRAINING}.stress:Stress",
 }
 ENGINES = {
-    "local": "fedaffect.simulations.local:LocalGrid",
+    "local": "fedaffect.simulations.processes:local_engine",
     "ray": "fedaffect.simulations.ray:RayGrid",
 }
 STUDIES = {

@@ -13,9 +13,9 @@ NAMES = [(kind, name) for kind, table in registry.KINDS.items() for name in tabl
 
 
 @pytest.mark.parametrize(("kind", "name"), NAMES)
-def test_every_registered_name_resolves_to_a_class(kind: str, name: str) -> None:
+def test_every_registered_name_resolves_to_what_builds_it(kind: str, name: str) -> None:
     cls = registry.resolve(kind, name)
-    assert isinstance(cls, type)
+    assert isinstance(cls, type) or kind == "engine"  # which may be one of several classes
     assert registry.KINDS[kind][name].endswith(f":{cls.__name__}")
     if kind not in ("model", "engine"):
         assert dataclasses.is_dataclass(cls)

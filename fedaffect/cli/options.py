@@ -184,7 +184,7 @@ SETTINGS = (
     ),
     Flag(RUNNING, "--seed", "INT", "Training seed; privacy noise never uses it [default: 0]"),
     Flag(RUNNING, "--engine", "NAME", "ray | local [default: ray]"),
-    Flag(RUNNING, "--workers", "INT", "Worker processes of ray [default: CPUs]"),
+    Flag(RUNNING, "--workers", "INT", "Worker processes [default: CPUs with ray, 1 with local]"),
     Flag(RUNNING, "--ray-address", "ADDRESS", "A Ray cluster that already runs"),
     Flag(
         RUNNING,

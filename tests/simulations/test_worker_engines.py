@@ -1,4 +1,4 @@
-"""The Ray engine against the in-process engine: same seed, same model, whatever dies."""
+"""Engines of several processes against the one in this process: same model, whatever dies."""
 
 import os
 import signal
@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import numpy as np
 import pytest
 import ray
@@ -21,7 +22,9 @@ from fedaffect.clients.side import ClientSide, client_side
 from fedaffect.errors import ClientsLostError
 from fedaffect.server.training import Training
 from fedaffect.simulations.local import LocalGrid
+from fedaffect.simulations.processes import ProcessGrid
 from fedaffect.simulations.ray import RayGrid
+from fedaffect.simulations.worker_grid import WorkerGrid
 
 pytestmark = [  # Ray leaves pipes and its own processes to the garbage collector
     pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
@@ -32,7 +35,8 @@ pytestmark = [  # Ray leaves pipes and its own processes to the garbage collecto
 @pytest.fixture(scope="module")
 def ray_session() -> Iterator[None]:
     """One Ray of three CPUs for all tests; the grids of the tests only borrow it."""
-    ray.cloudpickle.register_pickle_by_value(__import__(__name__))
+    for library in (ray.cloudpickle, cloudpickle):
+        library.register_pickle_by_value(__import__(__name__))
     owner = RayGrid("owner", 3)
     folder = owner.session.folder
     assert folder is not None and Path(folder).is_dir()
@@ -44,16 +48,16 @@ def ray_session() -> Iterator[None]:
     assert not Path(folder).exists()
 
 
-@pytest.fixture(scope="module")
-def one(ray_session: None) -> Iterator[RayGrid]:
-    grid = RayGrid("one", 1)
+@pytest.fixture(scope="module", params=[RayGrid, ProcessGrid])
+def one(ray_session: None, request: pytest.FixtureRequest) -> Iterator[WorkerGrid]:
+    grid = request.param("one", 1)
     yield grid
     grid.close()
 
 
-@pytest.fixture(scope="module")
-def two(ray_session: None) -> Iterator[RayGrid]:
-    grid = RayGrid("two", 2)
+@pytest.fixture(scope="module", params=[RayGrid, ProcessGrid])
+def two(ray_session: None, request: pytest.FixtureRequest) -> Iterator[WorkerGrid]:
+    grid = request.param("two", 2)
     yield grid
     grid.close()
 
@@ -101,12 +105,11 @@ def rounds_of(training: Training) -> list[dict[str, Any]]:
     return [record.model_dump(exclude={"seconds"}) for record in training.rounds]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("name", SETTINGS)
-def test_same_bits_as_in_one_process(name: str, workers: int, one: RayGrid, two: RayGrid) -> None:
+def test_same_bits_as_in_one_process(name: str, two: WorkerGrid) -> None:
     sizes = [len(rows) for rows in built(name).folds[0].partition.clients]
     assert len(set(sizes)) > 1  # ragged
-    training = train_experiment({1: one, 2: two}[workers], built(name))
+    training = train_experiment(two, built(name))
     assert len(training.params) == len(built(name).folds)
     for ours, expected in zip(training.params, by_local(name).params, strict=True):
         assert np.array_equal(ours, expected)
@@ -114,7 +117,7 @@ def test_same_bits_as_in_one_process(name: str, workers: int, one: RayGrid, two:
     assert rounds_of(training) == rounds_of(by_local(name))
 
 
-def test_single_precision_agrees_after_a_round(two: RayGrid) -> None:
+def test_single_precision_agrees_after_a_round(two: WorkerGrid) -> None:
     config = tiny(RAGGED | {"run.dtype": "float32", "federation.rounds": 1})
     ours, expected = train_over(two, config), train_over(LocalGrid("local"), config)
     np.testing.assert_allclose(ours.params[0], expected.params[0], rtol=0, atol=1e-5)
@@ -122,7 +125,7 @@ def test_single_precision_agrees_after_a_round(two: RayGrid) -> None:
     np.testing.assert_allclose(ours.params[0], exact.params[0], rtol=0, atol=1e-5)
 
 
-def test_workers_live_on_when_the_next_training_is_placed(two: RayGrid) -> None:
+def test_workers_live_on_when_the_next_training_is_placed(two: WorkerGrid) -> None:
     two.place(client_side(built("dirichlet")))
     pids = two.worker_pids()
     two.place(client_side(built("gaussian")))
@@ -180,7 +183,7 @@ def with_client(experiment: Experiment, kind: type[ClientData], **extra: Any) ->
 
 @pytest.mark.parametrize("name", ["dirichlet", "gaussian"])
 def test_worker_that_dies_in_training_changes_nothing(
-    name: str, two: RayGrid, tmp_path: Path
+    name: str, two: WorkerGrid, tmp_path: Path
 ) -> None:
     mark = tmp_path / "deaths"
     two.place(with_client(built(name), KillsItsWorker, times=1, mark=str(mark)))
@@ -192,7 +195,7 @@ def test_worker_that_dies_in_training_changes_nothing(
     assert rounds_of(training) == rounds_of(by_local(name))
 
 
-def test_worker_that_is_killed_between_rounds_changes_nothing(two: RayGrid) -> None:
+def test_worker_that_is_killed_between_rounds_changes_nothing(two: WorkerGrid) -> None:
     experiment = built("some of the clients")
     two.place(client_side(experiment))
     killed: list[int] = []
@@ -210,7 +213,7 @@ def test_worker_that_is_killed_between_rounds_changes_nothing(two: RayGrid) -> N
 
 
 def test_worker_that_dies_twice_costs_its_clients_of_the_round(
-    two: RayGrid, tmp_path: Path
+    two: WorkerGrid, tmp_path: Path
 ) -> None:
     experiment = build(tiny({"federation.rounds": 1}))  # four clients of like size: two a node
     mark = tmp_path / "deaths"
@@ -220,7 +223,8 @@ def test_worker_that_dies_twice_costs_its_clients_of_the_round(
     (record,) = training.rounds
     assert record.clients == 2
     died, lost = record.rejected
-    assert "worker died twice (ActorDiedError)" in died
+    how = {RayGrid: "ActorDiedError", ProcessGrid: "exit status -9"}[type(two)]
+    assert f"worker died twice ({how})" in died
     assert lost.startswith(died.partition(":")[0] + ": no valid reply for clients [")
     missing = [int(i) for i in lost.partition("[")[2].rstrip("]").split(",")]
     assert len(missing) == 2 and 2 in missing
@@ -235,7 +239,7 @@ def test_worker_that_dies_twice_costs_its_clients_of_the_round(
 
 
 @pytest.mark.slow
-def test_losing_most_clients_three_times_ends_the_run(one: RayGrid, tmp_path: Path) -> None:
+def test_losing_most_clients_three_times_ends_the_run(one: WorkerGrid, tmp_path: Path) -> None:
     experiment = build(tiny(RAGGED | {"federation.rounds": 3}))
     deaths = tmp_path / "deaths"
     one.place(with_client(experiment, KillsItsWorker, times=6, mark=str(deaths)))
@@ -247,7 +251,7 @@ def test_losing_most_clients_three_times_ends_the_run(one: RayGrid, tmp_path: Pa
     train_experiment(one, experiment)  # the engine itself is fine
 
 
-def test_unforeseen_error_names_its_cause(one: RayGrid) -> None:
+def test_unforeseen_error_names_its_cause(one: WorkerGrid) -> None:
     experiment = built("dirichlet")
     one.place(with_client(experiment, Raises))
     for record in train_placed(one, experiment).rounds:
@@ -269,7 +273,7 @@ def question(experiment: Experiment, node: int, ids: list[int], model: ArrayReco
     return Message(RecordDict({"model": model, "config": config}), node, "train")
 
 
-def test_hung_worker_is_lost_for_the_round_and_replaced(two: RayGrid, tmp_path: Path) -> None:
+def test_hung_worker_is_lost_for_the_round_and_replaced(two: WorkerGrid, tmp_path: Path) -> None:
     experiment = built("dirichlet")
     two.place(with_client(experiment, Hangs, mark=str(tmp_path / "hung")))
     hung, idle = two.worker_pids()
@@ -287,7 +291,7 @@ def test_hung_worker_is_lost_for_the_round_and_replaced(two: RayGrid, tmp_path: 
     assert answer.content.config_records["config"]["client-ids"] == [2]
 
 
-def test_messages_of_a_round_share_one_model(two: RayGrid) -> None:
+def test_messages_of_a_round_share_one_model(two: WorkerGrid) -> None:
     experiment = built("dirichlet")
     two.place(client_side(experiment))
     models = [ArrayRecord([experiment.factory.initial(seed)]) for seed in (0, 1)]
