@@ -15,7 +15,7 @@ from fedaffect.build import Experiment
 from fedaffect.clients.stacked import why_not_stacked
 
 LARGEST = 20  # more gain little and take memory
-LEAST = 4  # fewer gain nothing
+LEAST = 8  # fewer gain little
 STACKS = 4  # of a round at least, so that several workers have something to do
 WORK = 2_000_000  # parameters times windows of a step, beyond which arithmetic takes the time
 

@@ -24,9 +24,9 @@ def test_small_steps_are_stacked_and_large_ones_are_not() -> None:
     many = {"model.name": "compact_encoder", "federation.clients": 100, "synthetic.people": 10}
     assert stacking(many) == Stacking(20)
     few = stacking({"federation.clients": 15})
-    assert few == Stacking(1, "fewer than 16 clients a round")
-    long = {"synthetic.people": 16, "synthetic.session_s": 1800, "data.partition": "subject"}
-    heavy = stacking({**long, "federation.clients": 16, "federation.batch_size": 64})
+    assert few == Stacking(1, "fewer than 32 clients a round")
+    long = {"synthetic.people": 16, "synthetic.session_s": 1800, "federation.batch_size": 64}
+    heavy = stacking(long)
     assert heavy.size == 1 and "a step is work enough" in heavy.why
 
 
