@@ -79,6 +79,7 @@ OTHER: dict[str, Any] = {
     "defence.name": "gradient-reversal",
     "defence.strength": 0.7,
     "run.seed": 7,
+    "run.stack": "on",
     "run.dtype": "float64",
 }
 ONLY_HOW = {

@@ -9,7 +9,7 @@ import re
 from fedaffect.reports.formats import NBSP
 from fedaffect.reports.svg import Drawing
 
-_FORMULA = re.compile(r"[=+\-@\t\r]")
+_FORMULA = re.compile(r"\s*[=+\-@]|[ \n]*[\t\r]")  # after white space of any kind, too
 _NUMBER = re.compile(r"[+-]?[\d.,]+(e[+-]?\d+)?( %)?( \[.*\])?")
 
 
@@ -27,6 +27,6 @@ def to_csv(drawing: Drawing) -> str:
 
 def _cell(text: str) -> str:
     plain = text.replace(NBSP, " ").replace("\0", "")
-    if _FORMULA.match(plain.lstrip(" \n")) and not _NUMBER.fullmatch(plain):
+    if _FORMULA.match(plain) and not _NUMBER.fullmatch(plain):
         return f"'{plain}"
     return plain

@@ -128,7 +128,7 @@ def test_frozen_blocks_stay(blocks: tuple[str, ...]) -> None:
     assert_same(made, frozen=half)
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(st.integers(1, 11), min_size=1, max_size=6), st.integers(1, 12))
 def test_any_sizes_and_batches(sizes: list[int], batch_size: int) -> None:
     assert_same(factory(hidden=8), replace(PLAN, batch_size=batch_size), sizes=tuple(sizes))

@@ -12,7 +12,7 @@ from functools import cache
 import pytest
 import yaml
 from audit_sample import audit_values, sample_audit
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from report_reader import BANNED, page, words
 from report_sample import NO_DP, PARTIAL, sample
@@ -74,6 +74,7 @@ def test_every_figure_has_a_table_with_equal_rows(folder):
         assert rows[1:] == [tuple(c.replace("\u00a0", " ") for c in row) for row in one.rows]
 
 
+@example([("\x1f=1+1", "\u2003@x")])
 @given(st.lists(st.tuples(st.text(), st.text()), max_size=5))
 def test_a_table_comes_back_and_no_cell_is_a_formula(rows):
     back = list(csv.reader(io.StringIO(to_csv(drawing(rows)), newline="")))
