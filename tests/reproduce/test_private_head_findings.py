@@ -73,12 +73,13 @@ def test_tables_name_chance_draws_and_what_the_promise_allows() -> None:
     tables = {table.name: table for table in found.tables}
     private = next(r for r in tables["stress-shifted"].rows if r[0] == "eps-2")
     assert private[3:6] == ("3", "65.0\u00a0% to 67.0\u00a0%", "+11.0 [+11.0, +11.0]")
-    told = next(r for r in tables["privacy-shifted"].rows if r[0] == "eps-2")
+    told = next(r for r in tables["attacks-shifted"].rows if r[0] == "eps-2")
     # mu = 2 sqrt(5) / 4.458; Phi(mu / sqrt 2) = 0.761
-    assert told[9].endswith("chance 50.0\u00a0%, at most 76.1\u00a0%")
-    assert told[6] == "FORMAL"
-    start = next(r for r in tables["privacy-shifted"].rows if r[0] == "public")
-    assert start[9] == NOT_RUN.note
+    assert told[4].endswith("chance 50.0\u00a0%, at most 76.1\u00a0%")
+    released = next(r for r in tables["release-shifted"].rows if r[0] == "eps-2")
+    assert released[2:] == ("9 x 5", "4.458", "13.4", "2.00", "FORMAL")
+    start = next(r for r in tables["attacks-shifted"].rows if r[0] == "public")
+    assert start[4] == NOT_RUN.note
     words = " ".join(found.notes)
     assert "must never be released" in words and "private from" not in words
     assert [f.name for f in found.figures] == [

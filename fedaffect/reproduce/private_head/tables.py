@@ -17,15 +17,18 @@ STRESS_COLUMNS = (
     "Trained", "Features", "Stress [people]", "Draws", "Lowest and highest draw",
     "Against public only [people]", "Tested on",
 )  # fmt: skip
-PRIVACY_COLUMNS = (
+RELEASE_COLUMNS = (
     "Trained", "Features", "Released numbers", "z", "Break-even people", "True eps, all rounds",
-    "Status of simulate", "Strongest attacker on the embedding", "Releases attacked",
+    "Status of simulate",
+)  # fmt: skip
+ATTACK_COLUMNS = (
+    "Trained", "Features", "Strongest attacker on the embedding", "Releases attacked",
     "Took part (AUC)", "Left-out person named",
 )  # fmt: skip
 
 
 def tables(results: Results) -> tuple[StudyTable, ...]:
-    """Return two tables for every scene: what is learnt, and what it costs and gives away."""
+    """Return three tables for every scene: what is learnt, what is released, what leaks."""
     made = []
     for scene in results.scenes:
         made += [
@@ -36,10 +39,16 @@ def tables(results: Results) -> tuple[StudyTable, ...]:
                 rows=tuple(row.stress for row in _rows(results, scene)),
             ),
             StudyTable(
-                name=f"privacy-{scene.name}",
-                caption=f"What is released, and what attackers find in it: {scene.what}",
-                columns=PRIVACY_COLUMNS,
-                rows=tuple(row.privacy for row in _rows(results, scene)),
+                name=f"release-{scene.name}",
+                caption=f"What is released, under which promise: {scene.what}",
+                columns=RELEASE_COLUMNS,
+                rows=tuple(row.release for row in _rows(results, scene)),
+            ),
+            StudyTable(
+                name=f"attacks-{scene.name}",
+                caption=f"What attackers find in it: {scene.what}",
+                columns=ATTACK_COLUMNS,
+                rows=tuple(row.attacks for row in _rows(results, scene)),
             ),
         ]
     return tuple(made)
@@ -65,7 +74,7 @@ def _rows(results: Results, scene: Scene) -> Iterator[_Row]:
 
 @dataclass(frozen=True)
 class _Row:
-    """One trial in both tables of its scene."""
+    """One trial in the tables of its scene."""
 
     results: Results
     scene: Scene
@@ -93,8 +102,8 @@ class _Row:
         )
 
     @property
-    def privacy(self) -> tuple[str, ...]:
-        """What it costs and gives away."""
+    def release(self) -> tuple[str, ...]:
+        """What leaves the devices, and what that costs."""
         mine = self.mine
         return (
             self.trial.what,
@@ -104,6 +113,15 @@ class _Row:
             number(mine.break_even),
             self._true_eps,
             mine.simulated_status,
+        )
+
+    @property
+    def attacks(self) -> tuple[str, ...]:
+        """What it gives away."""
+        mine = self.mine
+        return (
+            self.trial.what,
+            SCALINGS[self.scaling],
             with_chance(self._embedding),
             number(mine.attacked_releases) if mine.attacked_releases else "none",
             self._membership,
