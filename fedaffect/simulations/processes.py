@@ -106,6 +106,9 @@ class ProcessGrid(WorkerGrid):
         self._side = SharedValue(side)
         for node in self.node_ids:
             self._host(node)
+        for node in self.node_ids:
+            if not self._ready(node):
+                self._restart(node)
 
     def worker_pids(self) -> list[int]:
         """Return the process ids of the workers."""
@@ -124,10 +127,21 @@ class ProcessGrid(WorkerGrid):
         assert self._side is not None  # placed before anything is sent
         self._workers[node].send(HostRequest(self.run_key, self._side.place), self._side)
 
+    def _ready(self, node: int) -> bool:
+        """Wait until a worker has its clients; return whether it lives."""
+        try:
+            self._workers[node].answer()
+        except WorkerFailedError:  # it will say so again to whoever asks for something
+            pass
+        except WorkerDiedError:
+            return False
+        return True
+
     def _restart(self, node: int) -> None:
         self._workers[node].stop()
         self._workers[node] = _Worker.start()
         self._host(node)
+        self._ready(node)
 
     def _share(self, model: Any) -> SharedValue:
         if self._model is not None:

@@ -23,7 +23,7 @@ Model = tuple[int, Place]  # file descriptor of the memory, and where the model 
 
 @dataclass(frozen=True)
 class HostRequest:
-    """Take over clients, whose memory follows; not answered."""
+    """Take over clients, whose memory follows."""
 
     run_key: str
     side: Place
@@ -49,6 +49,7 @@ def main(fd: int) -> None:
             request = connection.recv()
             if isinstance(request, HostRequest):
                 broken = _host(request, recv_handle(connection))
+                connection.send((not broken, broken))
                 continue
             message, context, place = request.message, request.context, request.model
             model = None if place is None else (recv_handle(connection), place)
