@@ -228,11 +228,11 @@ def main(arguments: Sequence[str]) -> None:
     if engine == "loop":
         plain_loop(work, watch)
     else:
-        from fedaffect.server.stacking import LARGEST, STACKS
+        from fedaffect.server.stacking import largest_stack
 
         name, *rest = engine.split("-")
         workers = next((int(word) for word in rest if word.isdigit()), 1)
-        together = min(LARGEST, work.clients // STACKS) if "stack" in rest else 1
+        together = largest_stack(work.clients) if "stack" in rest else 1
         fedaffect(work, watch, name, workers, together)
 
 

@@ -50,14 +50,20 @@ def stacking_of(experiment: Experiment) -> Stacking:
         return Stacking(1, against)
     if isinstance(asked, int):
         return Stacking(asked, "as asked" if asked == 1 else "")
-    size = min(LARGEST, int(experiment.plan.clients_per_round) // STACKS)
+    clients = int(experiment.plan.clients_per_round)
+    size = largest_stack(clients)
     if asked == "on":
-        return Stacking(max(2, size))
-    if size < LEAST:
+        return Stacking(size)
+    if clients < LEAST * STACKS:
         return Stacking(1, f"fewer than {LEAST * STACKS} clients a round")
     if (work := _work(experiment)) > WORK:
         return Stacking(1, f"a step is work enough: {work:,} parameters times windows")
     return Stacking(size)
+
+
+def largest_stack(clients: int) -> int:
+    """Return the size of the stacks of a round of ``clients`` where they are stacked at all."""
+    return max(2, min(LARGEST, clients // STACKS))
 
 
 def _impossible(experiment: Experiment) -> str:
