@@ -89,7 +89,9 @@ def test_table_is_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_ray_engines_do_the_work_of_the_plain_loop(tmp_path: Path) -> None:
     figures, _ = measure(tmp_path)
     rows = {row["engine"]: row for row in figures["works"][0]["engines"]}
-    assert set(rows) == {"loop", "local", "ray-1", "ray-2"}
+    assert set(rows) == {"loop", "local", "local-stack", "ray-1", "ray-2", "ray-2-stack"}
     assert rows["ray-1"]["distance"] == rows["local"]["distance"] == rows["ray-2"]["distance"]
     assert rows["loop"]["distance"] == pytest.approx(rows["local"]["distance"], rel=1e-5)
+    assert rows["local-stack"]["distance"] == rows["ray-2-stack"]["distance"]
+    assert rows["local-stack"]["distance"] == pytest.approx(rows["local"]["distance"], rel=1e-5)
     assert rows["ray-2"]["processes"] > rows["local"]["processes"] == 1
