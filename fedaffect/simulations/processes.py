@@ -11,13 +11,19 @@ from multiprocessing.connection import Connection, Pipe, wait
 from multiprocessing.reduction import send_handle
 from typing import Any
 
-from flwr.app import Message
+import cloudpickle
+from flwr.app import ArrayRecord, Message
 
 from fedaffect.clients.side import ClientSide
 from fedaffect.simulations.local import LocalGrid, SimulationGrid, node_context
-from fedaffect.simulations.shared_value import SharedValue
+from fedaffect.simulations.shared_arrays import SharedArrays
 from fedaffect.simulations.worker_grid import WorkerDiedError, WorkerFailedError, WorkerGrid
-from fedaffect.simulations.worker_process import AnswerRequest, HostRequest
+from fedaffect.simulations.worker_requests import (
+    AnswerRequest,
+    HostRequest,
+    arrays_of,
+    without_arrays,
+)
 
 GONE = (EOFError, OSError)  # what speaking to a process that has ended raises
 
@@ -50,10 +56,10 @@ class _Worker:
         self.process.kill()
         self.process.wait()
 
-    def send(self, what: HostRequest | AnswerRequest, shared: SharedValue | None) -> None:
+    def send(self, what: HostRequest | AnswerRequest, shared: SharedArrays | None) -> None:
         """Send a request, and the memory that it speaks of; a dead worker shows on answering."""
         try:
-            self.connection.send(what)
+            self.connection.send_bytes(cloudpickle.dumps(what))  # classes of scripts travel, too
             if shared is not None:
                 send_handle(self.connection, shared.fd, self.process.pid)
         except GONE:
@@ -96,14 +102,15 @@ class ProcessGrid(WorkerGrid):
     def __init__(self, run_key: str, workers: int) -> None:
         super().__init__(run_key, workers)
         self._workers = {node: _Worker.start() for node in self.node_ids}
-        self._side: SharedValue | None = None
-        self._model: SharedValue | None = None
+        self._side: ClientSide | None = None
+        self._data: SharedArrays | None = None
+        self._model: SharedArrays | None = None
 
     def place(self, side: ClientSide) -> None:
         """Write the clients' data to shared memory once; every worker reads them there."""
-        if self._side is not None:
-            self._side.close()
-        self._side = SharedValue(side)
+        if self._data is not None:
+            self._data.close()
+        self._data, self._side = SharedArrays(arrays_of(side)), without_arrays(side)
         for node in self.node_ids:
             self._host(node)
         for node in self.node_ids:
@@ -118,14 +125,15 @@ class ProcessGrid(WorkerGrid):
         """Stop the workers and let go of the shared memory."""
         for worker in self._workers.values():
             worker.stop()
-        for shared in (self._side, self._model):
+        for shared in (self._data, self._model):
             if shared is not None:
                 shared.close()
-        self._workers, self._side, self._model = {}, None, None
+        self._workers, self._data, self._model = {}, None, None
 
     def _host(self, node: int) -> None:
-        assert self._side is not None  # placed before anything is sent
-        self._workers[node].send(HostRequest(self.run_key, self._side.place), self._side)
+        assert self._side is not None and self._data is not None  # placed before anything is sent
+        request = HostRequest(self.run_key, self._side, tuple(self._data.places))
+        self._workers[node].send(request, self._data)
 
     def _ready(self, node: int) -> bool:
         """Wait until a worker has its clients; return whether it lives."""
@@ -143,17 +151,17 @@ class ProcessGrid(WorkerGrid):
         self._host(node)
         self._ready(node)
 
-    def _share(self, model: Any) -> SharedValue:
+    def _share(self, model: ArrayRecord) -> SharedArrays:
         if self._model is not None:
             self._model.close()
-        self._model = SharedValue(model)
+        self._model = SharedArrays(model.to_numpy_ndarrays())
         return self._model
 
-    def _send(self, message: Message, model: SharedValue | None) -> _Worker:
+    def _send(self, message: Message, model: SharedArrays | None) -> _Worker:
         node = message.metadata.dst_node_id
-        place = None if model is None else model.place
-        context = node_context(self.run_key, node)
-        self._workers[node].send(AnswerRequest(message, context, place), model)
+        places = None if model is None else tuple(model.places)
+        request = AnswerRequest(message, node_context(self.run_key, node), places)
+        self._workers[node].send(request, model)
         return self._workers[node]
 
     def _first(self, pending: Sequence[_Worker], timeout: float | None) -> _Worker | None:

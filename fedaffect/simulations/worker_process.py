@@ -9,33 +9,14 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle
 from typing import Any
 
-from flwr.app import Context, Message
+from flwr.app import ArrayRecord
 
-from fedaffect.simulations.shared_value import Place, read
-
-Model = tuple[int, Place]  # file descriptor of the memory, and where the model lies in it
-
-
-@dataclass(frozen=True)
-class HostRequest:
-    """Take over clients, whose memory follows."""
-
-    run_key: str
-    side: Place
-
-
-@dataclass(frozen=True)
-class AnswerRequest:
-    """Answer a message; the memory of the model follows, if there is one."""
-
-    message: Message
-    context: Context
-    model: Place | None
+from fedaffect.simulations.shared_arrays import mapped
+from fedaffect.simulations.worker_requests import AnswerRequest, HostRequest, with_arrays
 
 
 def main(fd: int) -> None:
@@ -51,9 +32,10 @@ def main(fd: int) -> None:
                 broken = _host(request, recv_handle(connection))
                 connection.send((not broken, broken))
                 continue
-            message, context, place = request.message, request.context, request.model
-            model = None if place is None else (recv_handle(connection), place)
-            connection.send((False, broken) if broken else _answer(message, context, model))
+            if request.model is not None:
+                model = ArrayRecord(mapped(recv_handle(connection), request.model))
+                request.message.content["model"] = model
+            connection.send((False, broken) if broken else _answer(request))
     except (EOFError, OSError):  # the parent is gone, or wants nothing any more
         os._exit(0)
 
@@ -74,19 +56,17 @@ def _host(request: HostRequest, fd: int) -> str:
     from fedaffect.clients.site import Site, host
 
     try:
-        host(request.run_key, Site(read(fd, request.side)))
+        host(request.run_key, Site(with_arrays(request.side, iter(mapped(fd, request.places)))))
     except Exception as error:  # told to whoever asks the node for something
         return f"{type(error).__name__}: {error}"
     return ""
 
 
-def _answer(message: Message, context: Context, model: Model | None) -> tuple[bool, Any]:
+def _answer(request: AnswerRequest) -> tuple[bool, Any]:
     """Return whether all went well, and the reply, or the error in words."""
     from fedaffect.clients.app import client_app
 
     try:
-        if model is not None:
-            message.content["model"] = read(*model)
-        return True, client_app(message, context)
+        return True, client_app(request.message, request.context)
     except Exception as error:
         return False, f"{type(error).__name__}: {error}"

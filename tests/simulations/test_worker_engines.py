@@ -4,21 +4,22 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
+import faulty_clients
 import numpy as np
 import pytest
 import ray
+from faulty_clients import Hangs, KillsItsWorker, Raises, with_client
 from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict
 from tiny import RAGGED, tiny, train_experiment, train_over, train_placed
 
 from fedaffect.build import Experiment, build
-from fedaffect.clients.local import ClientData
-from fedaffect.clients.side import ClientSide, client_side
+from fedaffect.clients.side import client_side
 from fedaffect.errors import ClientsLostError
 from fedaffect.server.training import Training
 from fedaffect.simulations.local import LocalGrid
@@ -36,7 +37,7 @@ pytestmark = [  # Ray leaves pipes and its own processes to the garbage collecto
 def ray_session() -> Iterator[None]:
     """One Ray of three CPUs for all tests; the grids of the tests only borrow it."""
     for library in (ray.cloudpickle, cloudpickle):
-        library.register_pickle_by_value(__import__(__name__))
+        library.register_pickle_by_value(faulty_clients)
     owner = RayGrid("owner", 3)
     folder = owner.session.folder
     assert folder is not None and Path(folder).is_dir()
@@ -134,51 +135,6 @@ def test_workers_live_on_when_the_next_training_is_placed(two: WorkerGrid) -> No
     assert np.array_equal(
         train_placed(two, built("gaussian")).params[0], by_local("gaussian").params[0]
     )
-
-
-@dataclass(frozen=True)
-class KillsItsWorker(ClientData):
-    """A client whose training ends the process, the first ``times`` times."""
-
-    times: int = 0
-    mark: str = ""  # file with a byte for every death
-
-    def __len__(self) -> int:
-        with open(self.mark, "ab") as file:
-            if file.tell() < self.times:
-                file.write(b"x")
-                file.flush()
-                os.kill(os.getpid(), signal.SIGKILL)
-        return len(self.features)
-
-
-@dataclass(frozen=True)
-class Raises(ClientData):
-    """A client whose training ends in an error that no one foresaw."""
-
-    def __len__(self) -> int:
-        raise LookupError("no such window")
-
-
-@dataclass(frozen=True)
-class Hangs(ClientData):
-    """A client that does not answer, once."""
-
-    mark: str = ""
-
-    def __len__(self) -> int:
-        if not Path(self.mark).exists():
-            Path(self.mark).touch()
-            time.sleep(600)
-        return len(self.features)
-
-
-def with_client(experiment: Experiment, kind: type[ClientData], **extra: Any) -> ClientSide:
-    """Return the clients of ``experiment``, client 2 being of ``kind``."""
-    side = client_side(experiment)
-    clients = list(side.folds[0])
-    clients[2] = kind(**vars(clients[2]), **extra)
-    return replace(side, folds=(tuple(clients),))
 
 
 @pytest.mark.parametrize("name", ["dirichlet", "gaussian"])

@@ -1,4 +1,4 @@
-"""Values in shared memory: read without copies, and gone with the last reader."""
+"""Arrays in shared memory: read without copies, and gone with the last reader."""
 
 from __future__ import annotations
 
@@ -11,27 +11,39 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedaffect.simulations.shared_value import SharedValue, read
+from fedaffect.simulations.shared_arrays import SharedArrays, mapped
 
 
-def test_what_is_read_is_what_was_written() -> None:
-    value = {"x": np.arange(1000.0), "y": np.array([[1, 2]], dtype=np.int64), "words": ("a", 3)}
-    shared = SharedValue(value)
-    found = read(os.dup(shared.fd), shared.place)
-    assert found["words"] == ("a", 3)
-    for name in ("x", "y"):
-        assert np.array_equal(found[name], value[name]) and found[name].dtype == value[name].dtype
-    found["x"][0] = 7  # its own copy of that page
-    again = read(os.dup(shared.fd), shared.place)
-    assert again["x"][0] == 0 and value["x"][0] == 0
+def test_what_is_mapped_is_what_was_written() -> None:
+    draw = np.random.default_rng(0)
+    written = [
+        draw.normal(size=(7, 3)).astype(np.float32),
+        np.array([[1, 2], [3, 4]], dtype=np.int64).T,  # not contiguous
+        np.empty((0, 5)),
+        np.array(2.5),
+        draw.normal(size=1000),
+    ]
+    shared = SharedArrays(written)
+    found = mapped(os.dup(shared.fd), shared.places)
+    for array, expected in zip(found, written, strict=True):
+        assert np.array_equal(array, expected) and array.dtype == expected.dtype
+    found[4][0] = 7  # its own copy of that page
+    again = mapped(os.dup(shared.fd), shared.places)
+    assert again[4][0] == written[4][0] != 7
     shared.close()
-    assert again["x"][-1] == 999  # the reader keeps the memory
+    assert again[4][-1] == written[4][-1]  # the reader keeps the memory
+
+
+def test_no_array_is_fine() -> None:
+    shared = SharedArrays([])
+    assert mapped(os.dup(shared.fd), shared.places) == []
+    shared.close()
 
 
 def test_arrays_are_mapped_and_not_copied() -> None:
-    shared = SharedValue(np.zeros(30_000_000 // 8))
+    shared = SharedArrays([np.zeros(30_000_000 // 8)])
     before = _own_memory()
-    found = read(os.dup(shared.fd), shared.place)
+    (found,) = mapped(os.dup(shared.fd), shared.places)
     assert found.sum() == 0
     assert _own_memory() - before < 3_000_000  # 30 MB are read, and belong to all readers
     shared.close()
@@ -39,7 +51,7 @@ def test_arrays_are_mapped_and_not_copied() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="other systems map a nameless file")
 def test_nothing_has_a_name() -> None:
-    shared = SharedValue(np.zeros(10))
+    shared = SharedArrays([np.zeros(10)])
     assert os.readlink(f"/proc/self/fd/{shared.fd}").startswith("/memfd:")
     shared.close()
 
