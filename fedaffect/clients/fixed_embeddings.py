@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
 
 from fedaffect.models.base import EMBEDDING, MultitaskModel
+from fedaffect.models.batch_dependence import batch_dependent
 from fedaffect.params import Layout
-
-_NEVER_FIXED = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
 
 
 class FixedEmbeddings:
@@ -39,7 +37,7 @@ class FixedEmbeddings:
         layout = Layout.of(model, model.blocks())
         if frozen is None or not frozen[torch.from_numpy(layout.indices("shared"))].all():
             return None
-        if _drops_or_mixes(model):
+        if batch_dependent(model):
             return None
         parameters = dict(model.named_parameters())
         return cls(model, [parameters[name] for name in layout.blocks["shared"]])
@@ -52,10 +50,3 @@ class FixedEmbeddings:
             with torch.no_grad():
                 self.known[client_id] = self.model.embed({"features": x})
         return {EMBEDDING: self.known[client_id]}
-
-
-def _drops_or_mixes(model: nn.Module) -> bool:
-    return any(
-        isinstance(layer, _NEVER_FIXED) or getattr(layer, "dropout", 0.0)
-        for layer in model.modules()
-    )

@@ -22,6 +22,7 @@ from fedaffect.clients.stacked_batches import Stack, StackDealer
 from fedaffect.clients.stacked_loss import stacked_losses
 from fedaffect.clients.stacked_optimizer import stacked_optimizer
 from fedaffect.models.base import MultitaskModel
+from fedaffect.models.batch_dependence import batch_dependent
 from fedaffect.params import Layout, write_flat
 from fedaffect.strategies.base import Strategy
 
@@ -29,15 +30,13 @@ from fedaffect.strategies.base import Strategy
 def why_not_stacked(model: MultitaskModel) -> str:
     """Return why clients of ``model`` are trained one after another; empty where they need not.
 
-    Layers that draw while they train would draw otherwise side by side; recurrent layers run
-    window after window either way.
+    Shorter batches are filled up, which only layers that look at one window at a time do not
+    notice. Recurrent layers take a step at a time either way.
     """
     for name, layer in model.named_modules():
         if isinstance(layer, nn.RNNBase):
             return f"layer {name} is recurrent"
-        if isinstance(layer, nn.modules.dropout._DropoutNd) or getattr(layer, "dropout", None):
-            return f"layer {name} drops values at random"
-    return ""
+    return batch_dependent(model)
 
 
 class StackedTrainer:

@@ -3,6 +3,10 @@
 Measured on two cores (``benchmarks/README.md``): a stack pays where a step is so little work that
 starting its operations takes longer. The rule reads nothing of the machine or of the workers, so
 that the numbers of a run do not depend on them.
+
+Rounding of a client's update depends on the sizes of those in its stack, which are public, and on
+nobody's values. Where a promise counts on secret sampling, nobody's part in a round may show in
+another's update: there are no stacks.
 """
 
 from __future__ import annotations
@@ -69,6 +73,8 @@ def largest_stack(clients: int) -> int:
 def _impossible(experiment: Experiment) -> str:
     if experiment.mechanism.noise_at == "steps":
         return "noised steps are taken one client after another"
+    if experiment.mechanism.groups and experiment.plan.sampler == "poisson":
+        return "who takes part is secret, and would show in how the others' numbers are rounded"
     return why_not_stacked(experiment.factory.build())
 
 

@@ -146,6 +146,9 @@ def test_who_cannot_be_stacked_says_why() -> None:
     drops = Small(nn.Sequential(nn.Linear(12, 6), nn.Dropout(0.1)))
     assert why_not_stacked(drops) == "layer trunk.1 drops values at random"
 
+    mixes = Small(nn.Sequential(nn.Linear(12, 6), nn.BatchNorm1d(6)))
+    assert why_not_stacked(mixes) == "layer trunk.1 mixes the windows of a batch"
+
     class Recurrent(nn.Module):
         def __init__(self) -> None:
             super().__init__()

@@ -38,6 +38,15 @@ def test_what_is_asked_for_is_done_where_it_can_be() -> None:
     assert stacking(windows) == Stacking(1, "noised steps are taken one client after another")
 
 
+def test_secret_sampling_shows_in_nobody_else_s_rounding() -> None:
+    drawn = {"federation.fraction": 0.5, "federation.sampler": "bernoulli", "run.stack": "on"}
+    private = {"dp.mechanism": "gaussian", "dp.eps": 5}
+    assert stacking({**drawn, **private}).size == 1
+    assert "who takes part is secret" in stacking({**drawn, **private}).why
+    assert stacking(drawn).size > 1  # nothing is promised
+    assert stacking({**private, "federation.fraction": 0.5, "run.stack": "on"}).size > 1
+
+
 def test_it_does_not_depend_on_the_workers() -> None:
     assert stacking({"run.workers": 1}) == stacking({"run.workers": 8})
 

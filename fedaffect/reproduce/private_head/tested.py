@@ -13,7 +13,7 @@ from fedaffect.privacy.attacks.base import IdentityAttack
 from fedaffect.privacy.attacks.identity import ATTACKERS, attack_identity, strongest
 from fedaffect.record import Estimate, Figures
 from fedaffect.reproduce.private_head.people_scores import of_person, pooled
-from fedaffect.reproduce.private_head.released_attack import NOT_RELEASED, Attacked
+from fedaffect.reproduce.private_head.released_attack import Attacked
 from fedaffect.server.evaluation import infer
 from fedaffect.study_record import ReleaseFigures
 
@@ -61,7 +61,7 @@ def release_figures(
             released.
         attacked: What the attacker on the released numbers found.
     """
-    numbers = len(experiment.mechanism.blocks.released) if attacked is not NOT_RELEASED else 0
+    numbers = len(experiment.mechanism.blocks.released) if attacked.releases else 0
     config, told = experiment.config, forecast_of(experiment.outline)
     scores = [of_person(y, called) for y, called in zip(tested.true, tested.called, strict=True)]
     start = [of_person(y, called) for y, called in zip(tested.true, tested.public, strict=True)]
