@@ -5,6 +5,7 @@ from typing import Any
 from flwr.app import Context, RecordDict
 
 from fedaffect.build import Experiment, build
+from fedaffect.clients.account import AccountPlan, account_plan
 from fedaffect.clients.side import client_side
 from fedaffect.config import RunConfig
 from fedaffect.privacy.noise import TestNoiseKey
@@ -42,8 +43,16 @@ def train_over(grid: SimulationGrid, config: RunConfig) -> Training:
 
 def train_experiment(grid: SimulationGrid, experiment: Experiment) -> Training:
     """As ``train_over``, of an experiment that is built."""
-    grid.place(client_side(experiment))
+    grid.place(client_side(experiment, account=account_of(experiment)))
     return train_placed(grid, experiment)
+
+
+def account_of(experiment: Experiment) -> AccountPlan | None:
+    """Return the account of clients that draw their noise from a test key, where they do."""
+    text = experiment.config.dp.unsafe_test_noise
+    if text is None or experiment.mechanism.noise_at not in ("client", "steps"):
+        return None
+    return account_plan(experiment, "run", "synthetic", "", text)
 
 
 def train_placed(grid: SimulationGrid, experiment: Experiment) -> Training:

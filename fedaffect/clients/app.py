@@ -29,7 +29,7 @@ def hosts(message: Message, context: Context) -> Message:
 
 @client_app.train()
 def train(message: Message, context: Context) -> Message:
-    """Train the clients that the message names and answer with their clipped updates."""
+    """Train the clients that the message names; answer with clipped updates or their sums."""
     config = message.content.config_records["config"]
     (params,) = message.content.array_records["model"].to_numpy_ndarrays()
     request = TrainRequest(
@@ -39,6 +39,7 @@ def train(message: Message, context: Context) -> Message:
         client_ids=tuple(cast(list[int], config["client-ids"])),
         bounds=tuple(cast(list[float], config["clip-bounds"])),
         stacks=tuple(cast(list[int], config["stacks"])),
+        shares=tuple(cast(list[int], config["shares"])),
     )
     site = _site(context)
     reply = site.train(params, request)

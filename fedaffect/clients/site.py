@@ -15,6 +15,7 @@ import torch
 from fedaffect.clients.account import ClientAccount
 from fedaffect.clients.exchange import TrainReply, TrainRequest
 from fedaffect.clients.local import Trainer
+from fedaffect.clients.outbox import Contribution, Outbox
 from fedaffect.clients.personal import PersonalLayers
 from fedaffect.clients.private_local import PrivateTrainer, WindowNoise
 from fedaffect.clients.side import ClientSide
@@ -35,17 +36,6 @@ class _Trainers:
 
     alone: Trainer | PrivateTrainer
     stacked: StackedTrainer | None
-
-
-@dataclass
-class _Trained:
-    """What one client is about to release."""
-
-    client_id: int
-    contribution: np.ndarray  # (r,) float64
-    loss: float
-    within: bool | None
-    personal: np.ndarray  # (k,)
 
 
 class Site:
@@ -75,11 +65,11 @@ class Site:
         """
         try:
             if self.account is not None and (why := self.account.refusal) is not None:
-                return self._reply([], {}, dict.fromkeys(request.client_ids, why))
+                return self._refusal(request, why)
             return self._train_all(params, request)
         except PrivacyError as error:  # key, ledger or budget: nothing was released
             why = f"{error.code}: {error.message}"
-            return self._reply([], {}, dict.fromkeys(request.client_ids, why))
+            return self._refusal(request, why)
 
     def _train_all(self, params: np.ndarray, request: TrainRequest) -> TrainReply:
         mechanism = self.side.mechanism
@@ -88,26 +78,43 @@ class Site:
         start = torch.as_tensor(params).to(self._of_fold(request.fold).alone.dtype)
         if self.noised_steps:
             charges = self._charge_steps(start, request)
-        done: list[_Trained] = []
-        failed: dict[int, str] = {}
-        for group in request.groups:
+        out = Outbox(request, mechanism, np.dtype(self.side.factory.dtype), not self.trusts_nobody)
+        for share, stacks in request.batches:
+            done = self._trained(start, request, mechanism, stacks, out.failed)
+            if mechanism.noise_at == "client":
+                self._noise(done, mechanism, request.release)
+            if len(self.blocks.kept):
+                for one in done:
+                    self.personal.save(
+                        request.fold, one.client_id, request.server_round, one.personal
+                    )
+            out.put(share, done)
+        if self.noised_steps:
+            fail_here("client.noised")
+            self._account.released(charges)
+        return out.reply()
+
+    def _trained(
+        self,
+        start: torch.Tensor,
+        request: TrainRequest,
+        mechanism: Mechanism,
+        stacks: Sequence[tuple[int, ...]],
+        failed: dict[int, str],
+    ) -> list[Contribution]:
+        """Train the clients of ``stacks``; who fails is written down in ``failed``."""
+        done = []
+        for group in stacks:
             together = self._side_by_side(start, request, group)
             for client_id in group:
                 try:
                     moved = together.get(client_id) or self._alone(start, request, client_id)
-                    done.append(self._finished(mechanism, client_id, moved))
+                    windows = len(self._clients[request.fold][client_id])
+                    done.append(self._contribution(mechanism, client_id, windows, moved))
                 except FAILURES as error:
                     why = type(error).__name__
                     failed[client_id] = why if self.trusts_nobody else f"{why}: {error}"[:200]
-        if self.noised_steps:
-            fail_here("client.noised")
-            self._account.released(charges)
-        elif mechanism.noise_at == "client":
-            self._noise(done, mechanism, request.release)
-        if len(self.blocks.kept):
-            for one in done:
-                self.personal.save(request.fold, one.client_id, request.server_round, one.personal)
-        return self._reply(done, failed, {})
+        return done
 
     def _side_by_side(
         self, start: torch.Tensor, request: TrainRequest, group: tuple[int, ...]
@@ -145,12 +152,15 @@ class Site:
             update, loss = trainer.train(own, data, request.fold, request.server_round)
         return own, update, loss
 
-    def _finished(self, mechanism: Mechanism, client_id: int, moved: _Moved) -> _Trained:
+    def _contribution(
+        self, mechanism: Mechanism, client_id: int, windows: int, moved: _Moved
+    ) -> Contribution:
         """Return what a client that has moved is about to release."""
         own, update, loss = moved
         change, before = update.double().numpy(), own.double().numpy()
-        return _Trained(
+        return Contribution(
             client_id,
+            windows,
             mechanism.on_client(change, before),
             loss,
             mechanism.within(change, before),
@@ -167,16 +177,16 @@ class Site:
         }
         return self._account.charge(request.release, inputs)
 
-    def _noise(self, done: list[_Trained], mechanism: Mechanism, release: int) -> None:
+    def _noise(self, done: list[Contribution], mechanism: Mechanism, release: int) -> None:
         """Charge, then noise every contribution with its client's own key."""
         assert isinstance(mechanism, NoisedSum)  # who else adds noise to a contribution
         bounds, norm = mechanism.bounds, mechanism.norm
-        alone = {one.client_id: ClippedSum(one.contribution, 1, bounds, norm) for one in done}
+        alone = {one.client_id: ClippedSum(one.values, 1, bounds, norm) for one in done}
         digests = {c: mechanism.inputs_digest(total) for c, total in alone.items()}
         charges = self._account.charge(release, digests)
         for one in done:
             key = self._account.key.client(one.client_id)
-            one.contribution = mechanism.add_noise(alone[one.client_id], key, release).total
+            one.values = mechanism.add_noise(alone[one.client_id], key, release).total
         fail_here("client.noised")
         self._account.released(charges)
 
@@ -193,20 +203,9 @@ class Site:
         own[torch.from_numpy(self.blocks.kept)] = torch.from_numpy(personal).to(own.dtype)
         return own
 
-    def _reply(
-        self, done: Sequence[_Trained], failed: dict[int, str], refused: dict[int, str]
-    ) -> TrainReply:
-        updates = np.empty((len(done), len(self.blocks.released)), dtype=self.side.factory.dtype)
-        for row, one in enumerate(done):
-            updates[row] = one.contribution
-        return TrainReply(
-            tuple(one.client_id for one in done),
-            updates,
-            () if self.trusts_nobody else tuple(one.loss for one in done),
-            tuple(int(one.within) for one in done if one.within is not None),
-            failed,
-            refused,
-        )
+    def _refusal(self, request: TrainRequest, why: str) -> TrainReply:
+        nothing = np.empty((len(request.shares), len(self.blocks.released)))
+        return TrainReply((), nothing, (), refused=dict.fromkeys(request.client_ids, why))
 
     def _of_fold(self, fold: int) -> _Trainers:
         if fold not in self._trainers:  # one fold runs at a time; its data replace the last fold's

@@ -25,7 +25,7 @@ from fedaffect.reproduce.cell import Cell
 from fedaffect.reproduce.task import CELLS_NAME, Task
 from fedaffect.rng import generator
 from fedaffect.server.evaluation import final_figures
-from fedaffect.server.rounds import OnUploads, unheard
+from fedaffect.server.rounds import OnUploads
 from fedaffect.server.training import Training
 from fedaffect.simulations.local import LocalGrid
 from fedaffect.study_record import Claimed, CurvePoint, TrialRecord
@@ -107,7 +107,7 @@ def train(
     budget: AnchoredBudget | None = None,
     account: AccountPlan | None = None,
     curve: bool = False,
-    on_uploads: OnUploads = unheard,
+    on_uploads: OnUploads | None = None,
 ) -> Training:
     """Train ``experiment`` in this process; a training that diverges keeps its last finite model.
 

@@ -1,4 +1,4 @@
-"""What the server asks of the nodes in a round, and which node trains which client."""
+"""What the server asks of the nodes in a round."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict
 
-from fedaffect.errors import ClientsLostError
-
-Stack = tuple[int, ...]  # ids of clients that train side by side
+from fedaffect.server.cohort import Share, clients_of
 
 
 @dataclass(frozen=True)
@@ -39,9 +37,21 @@ def ticket_of(run: str, facts: RoundFacts, params: np.ndarray) -> str:
 
 
 def train_messages(
-    params: np.ndarray, asked: Mapping[int, Sequence[Stack]], facts: RoundFacts, ticket: str
+    params: np.ndarray,
+    asked: Mapping[int, Sequence[Share]],
+    facts: RoundFacts,
+    ticket: str,
+    add_up: bool = False,
 ) -> list[Message]:
-    """Return one message a node: the model (d,), the round, and the clients to train."""
+    """Return one message a node: the model (d,), the round, and the clients to train.
+
+    Args:
+        params: The model, (d,).
+        asked: Node id to the shares that it trains.
+        facts: What every client is told.
+        ticket: What a reply must repeat.
+        add_up: Ask for the sum of every share, not for every client's contribution.
+    """
     model = ArrayRecord([params])  # one record: an engine may ship it once for all nodes
     return [
         Message(
@@ -55,8 +65,9 @@ def train_messages(
                             "release": facts.release,
                             "clip-bounds": list(facts.bounds),
                             "ticket": ticket,
-                            "client-ids": [client for stack in stacks for client in stack],
-                            "stacks": [len(stack) for stack in stacks],
+                            "client-ids": [c for share in shares for c in clients_of(share)],
+                            "stacks": [len(stack) for share in shares for stack in share],
+                            "shares": [len(share) for share in shares] if add_up else [],
                         }
                     ),
                 }
@@ -64,51 +75,5 @@ def train_messages(
             node,
             "train",
         )
-        for node, stacks in sorted(asked.items())
+        for node, shares in sorted(asked.items())
     ]
-
-
-def assign(
-    chosen: Sequence[int], windows: Sequence[int], hosts: Mapping[int, Sequence[int]], size: int = 1
-) -> dict[int, list[Stack]]:
-    """Return node id to the stacks it trains: largest first, to the least loaded host.
-
-    Clients of one stack are about as large as each other. The stacks do not depend on how many
-    nodes there are, where every node hosts everyone.
-
-    Args:
-        chosen: Ids of the clients to train.
-        windows: Number of training windows of every client.
-        hosts: Node id to the clients that it can train.
-        size: Most clients in a stack.
-
-    Raises:
-        ClientsLostError: E701 a chosen client is hosted nowhere.
-    """
-    load = dict.fromkeys(sorted(hosts), 0)
-    asked: dict[int, list[Stack]] = {}
-    stacks = _stacks(chosen, windows, hosts, size)
-    work = {stack: sum(windows[client] for client in stack) for stack in stacks}
-    for stack in sorted(stacks, key=lambda s: (-work[s], s)):
-        node = min(stacks[stack], key=lambda n: (load[n], n))
-        load[node] += work[stack]
-        asked.setdefault(node, []).append(stack)
-    return {node: sorted(mine) for node, mine in sorted(asked.items())}
-
-
-def _stacks(
-    chosen: Sequence[int], windows: Sequence[int], hosts: Mapping[int, Sequence[int]], size: int
-) -> dict[Stack, tuple[int, ...]]:
-    """Return the stacks, each with the nodes that host all of it."""
-    hosted = {node: set(ids) for node, ids in hosts.items()}
-    alike: dict[tuple[int, ...], list[int]] = {}
-    for client in sorted(chosen, key=lambda c: (-windows[c], c)):
-        nodes = tuple(node for node, ids in sorted(hosted.items()) if client in ids)
-        if not nodes:
-            raise ClientsLostError("E701", f"client {client} is hosted by no node")
-        alike.setdefault(nodes, []).append(client)
-    return {
-        tuple(clients[at : at + size]): nodes
-        for nodes, clients in alike.items()
-        for at in range(0, len(clients), size)
-    }

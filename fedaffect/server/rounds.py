@@ -15,12 +15,13 @@ from fedaffect.errors import ClientsLostError, PrivacyError
 from fedaffect.failpoint import fail_here
 from fedaffect.privacy.base import ClippedSum, Mechanism, NoiseKey
 from fedaffect.privacy.canaries import CanarySum
-from fedaffect.privacy.clipping import clipped_sum
 from fedaffect.privacy.mechanisms.noised import NoisedSum
 from fedaffect.privacy.plausible import longest_contribution
 from fedaffect.privacy.run_budget import RunBudget
-from fedaffect.server.messages import RoundFacts, Stack, assign, ticket_of, train_messages
+from fedaffect.server.cohort import SHARES, Cohort, Share, assign
+from fedaffect.server.messages import RoundFacts, ticket_of, train_messages
 from fedaffect.server.sampling import AmplifyingDraws, Sampler
+from fedaffect.server.totals import clipped_total, round_total
 from fedaffect.server.validation import Expected, Updates, accept, read_hosts
 from fedaffect.strategies.base import Strategy
 
@@ -28,10 +29,6 @@ NODE_WAIT_S = 60.0
 ROUNDS_LOST = 3  # in a row, before the run gives up
 
 OnUploads = Callable[[RoundFacts, np.ndarray, Updates], None]
-
-
-def unheard(about: RoundFacts, params: np.ndarray, updates: Updates) -> None:
-    """Ignore what came back."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,9 @@ class RoundLoop:
         stack: How many clients train side by side, at most.
         min_success: Smallest share of the asked clients that must answer.
         timeout_s: Longest wait for the replies of a round.
-        on_uploads: Told of every round, the model (d,) that was sent, and what came back.
+        on_uploads: Told of every round, the model (d,) that was sent, and every client's row.
+        trusts_nodes: The nodes are our own: in large rounds they add up their clients' shares,
+            where nobody needs the rows. Others must show what each client contributes.
     """
 
     run: str
@@ -90,7 +89,8 @@ class RoundLoop:
     stack: int = 1
     min_success: float = 0.5
     timeout_s: float = 3600.0
-    on_uploads: OnUploads = unheard
+    on_uploads: OnUploads | None = None
+    trusts_nodes: bool = False
 
     def __post_init__(self) -> None:
         central = self.mechanism.noise_at == "server"
@@ -126,26 +126,25 @@ class RoundLoop:
             started = time.perf_counter()
             release = fold * self.rounds + server_round
             chosen = self.sampler.draw(len(windows), fold, server_round, release, self.draws)
-            asked = self._assign(chosen, windows, hosts)
+            cohort = Cohort(tuple(chosen), windows, self._assign(chosen, windows, hosts))
             used = mechanism_bounds(mechanism)
             about = RoundFacts(fold, server_round, release, used)
             ticket = ticket_of(self.run, about, params)
-            replies = self.grid.send_and_receive(
-                train_messages(params, asked, about, ticket),
-                timeout=self.timeout_s,
-            )
-            trained = {node: sorted(sum(stacks, ())) for node, stacks in asked.items()}
-            updates = accept(replies, trained, _expected(mechanism, ticket))
-            self.on_uploads(about, params, updates)
+            add_up = self._nodes_add_up(len(chosen))
+            messages = train_messages(params, cohort.asked, about, ticket, add_up)
+            replies = self.grid.send_and_receive(messages, timeout=self.timeout_s)
+            expected = _expected(mechanism, ticket)
+            sums = cohort.asked if add_up else None
+            updates = accept(replies, cohort.clients, expected, sums)
+            if self.on_uploads is not None:
+                self.on_uploads(about, params, updates)
             abandoned = len(updates.client_ids) < self.min_success * len(chosen)
             if abandoned:
                 lost += 1
                 self._give_up(updates, len(chosen), server_round, lost)
             else:
                 lost = 0
-                step, mechanism = self._combine(
-                    mechanism, updates, chosen, windows, release, params
-                )
+                step, mechanism = self._combine(mechanism, updates, cohort, release, params)
                 params = self.strategy.server_step(params, step)
             seconds = time.perf_counter() - started
             after_round(
@@ -190,26 +189,27 @@ class RoundLoop:
         self,
         mechanism: Mechanism,
         updates: Updates,
-        chosen: list[int],
-        windows: Sequence[int],
+        cohort: Cohort,
         release: int,
         params: np.ndarray,
     ) -> tuple[np.ndarray, Mechanism]:
         """Return the combined update (d,), and the mechanism of the next round."""
         blocks = mechanism.blocks
         if mechanism.noise_at == "nowhere":
-            sizes = np.array([windows[i] for i in updates.client_ids], dtype=np.float64)
+            sizes = np.array([cohort.windows[i] for i in updates.client_ids], dtype=np.float64)
             if not len(sizes):
                 return np.zeros(len(params)), mechanism
-            return blocks.expand(
-                self.strategy.aggregate(updates.rows, sizes / sizes.sum())
-            ), mechanism
+            if self.strategy.weighted_mean:
+                mean = round_total(updates, cohort, mechanism) / sizes.sum()
+            else:
+                mean = self.strategy.aggregate(updates.rows, sizes / sizes.sum())
+            return blocks.expand(mean), mechanism
         if mechanism.noise_at == "server":
-            noisy = self._noised(mechanism, updates, chosen, release)
+            noisy = self._noised(mechanism, updates, cohort, release)
             total = noisy.total
             mechanism = self._at(mechanism_bounds(mechanism.after(noisy, self.clients_per_round)))
-        else:  # every row is private already
-            total = updates.rows.sum(axis=0)
+        else:  # every contribution is private already
+            total = round_total(updates, cohort, mechanism)
         canaries = self.canaries.expected if self.canaries is not None else 0.0
         mean = total / (self.clients_per_round + canaries)  # (r,)
         if mechanism.spec.clip.target == "weights":
@@ -217,36 +217,39 @@ class RoundLoop:
         return blocks.expand(mean), mechanism
 
     def _noised(
-        self, mechanism: Mechanism, updates: Updates, chosen: list[int], release: int
+        self, mechanism: Mechanism, updates: Updates, cohort: Cohort, release: int
     ) -> ClippedSum:
         """Return the noised sum: charged before the noise is drawn."""
         assert self.key is not None  # seen to at the start
         assert isinstance(mechanism, NoisedSum)  # who else adds noise to a sum
-        total = clipped_sum(updates.rows, mechanism, updates.within)
+        total = clipped_total(updates, cohort, mechanism)
         if self.canaries is not None:
             total = self.canaries.join(total, mechanism)
         secret = self.draws is not None and self.sampler.kind == "poisson"
         digest = mechanism.inputs_digest(total)
         if self.budget is not None:
-            self.budget.charge(release, digest, None if secret else tuple(chosen))
+            self.budget.charge(release, digest, None if secret else cohort.chosen)
         noisy = mechanism.add_noise(total, self.key, release)
         fail_here("noise.drawn")
         if self.budget is not None:
             self.budget.released(release, digest)
         return noisy
 
+    def _nodes_add_up(self, clients: int) -> bool:
+        """Return whether the nodes send sums: in large rounds, where nobody needs the rows."""
+        if not self.trusts_nodes or self.on_uploads is not None or clients <= SHARES:
+            return False
+        return self.mechanism.noise_at != "nowhere" or self.strategy.weighted_mean
+
     def _assign(
         self, chosen: list[int], windows: Sequence[int], hosts: dict[int, list[int]]
-    ) -> dict[int, list[Stack]]:
-        """Return node id to its stacks; a client with layers of its own stays where it is."""
+    ) -> dict[int, list[Share]]:
+        """Return node id to its shares; a client with layers of its own stays where it is."""
         if not len(self.mechanism.blocks.kept):
             return assign(chosen, windows, hosts, self.stack)
         homes, here = assign(range(len(windows)), windows, hosts, self.stack), set(chosen)
-        found = {
-            node: [part for stack in stacks if (part := tuple(c for c in stack if c in here))]
-            for node, stacks in homes.items()
-        }
-        return {node: stacks for node, stacks in found.items() if stacks}
+        found = {node: _only(here, shares) for node, shares in homes.items()}
+        return {node: shares for node, shares in found.items() if shares}
 
     def _hosts(self, fold: int) -> dict[int, list[int]]:
         """Ask every node which clients it can train; wait for the first nodes to appear."""
@@ -270,6 +273,15 @@ class RoundLoop:
 def mechanism_bounds(mechanism: Mechanism) -> tuple[float, ...]:
     """Return the clip norm of every group of blocks; none without a clip."""
     return tuple(group.clip for group in mechanism.groups)
+
+
+def _only(here: set[int], shares: Sequence[Share]) -> list[Share]:
+    """Return ``shares`` with only the clients of ``here`` in them."""
+    found = (
+        tuple(part for stack in share if (part := tuple(i for i in stack if i in here)))
+        for share in shares
+    )
+    return [share for share in found if share]
 
 
 def _expected(mechanism: Mechanism, ticket: str) -> Expected:

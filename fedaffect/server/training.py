@@ -18,7 +18,7 @@ from fedaffect.privacy.run_budget import RunBudget
 from fedaffect.record import RoundRecord
 from fedaffect.server.checkpoint import Progress
 from fedaffect.server.evaluation import RoundEvaluation
-from fedaffect.server.rounds import OnUploads, RoundLoop, RoundOutcome, unheard
+from fedaffect.server.rounds import OnUploads, RoundLoop, RoundOutcome
 from fedaffect.server.sampling import Sampler
 from fedaffect.server.stacking import stacking_of
 
@@ -49,7 +49,7 @@ class Training:
     on_round: Callable[[RoundRecord], None] = lambda record: None
     on_progress: Callable[[Progress], None] = lambda progress: None
     evaluate_rounds: bool = True
-    on_uploads: OnUploads = unheard
+    on_uploads: OnUploads | None = None
     start: Progress | None = None
     params: list[np.ndarray] = field(default_factory=list)  # one (d,) float64 a fold
     rounds: list[RoundRecord] = field(default_factory=list)
@@ -117,6 +117,7 @@ class Training:
             canaries=self._canaries,
             stack=stacking_of(e).size,
             on_uploads=self.on_uploads,
+            trusts_nodes=getattr(grid, "nodes_are_ours", False),
         )
 
     @property

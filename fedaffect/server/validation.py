@@ -6,19 +6,24 @@ A bad update costs the client that sent it, never the round.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from flwr.app import ConfigRecord, Message
 
+from fedaffect.server.cohort import Share, clients_of
+
 LONGEST_NOTE = 200
 
 
 @dataclass(frozen=True)
 class Updates:
-    """Accepted contributions of a round, ordered by client id."""
+    """Accepted contributions of a round, ordered by client id.
+
+    Where the nodes added them up, there are no rows but the sum (r,) of every share.
+    """
 
     client_ids: tuple[int, ...]
     rows: np.ndarray  # (n, r) float64
@@ -26,6 +31,7 @@ class Updates:
     rejected: tuple[str, ...]  # one line a client or node
     within: int | None = None  # clients that needed no clip, where the clip adapts
     refused: tuple[str, ...] = ()  # those of ``rejected`` whose policy forbids the round
+    sums: Mapping[Share, np.ndarray] | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,7 @@ class _Answer:
     """What is valid in one reply, and why the rest is not."""
 
     rows: dict[int, np.ndarray] = field(default_factory=dict)  # client id -> (r,) float64
+    sums: dict[Share, np.ndarray] = field(default_factory=dict)  # share -> (r,) float64
     losses: dict[int, float] = field(default_factory=dict)
     within: dict[int, int] = field(default_factory=dict)
     rejected: list[str] = field(default_factory=list)
@@ -77,13 +84,19 @@ def read_hosts(replies: Iterable[Message]) -> dict[int, list[int]]:
     return hosts
 
 
-def accept(replies: Iterable[Message], asked: dict[int, list[int]], expected: Expected) -> Updates:
+def accept(
+    replies: Iterable[Message],
+    asked: dict[int, list[int]],
+    expected: Expected,
+    shares: Mapping[int, Sequence[Share]] | None = None,
+) -> Updates:
     """Return the valid contributions among ``replies``.
 
     Args:
         replies: Reply messages in any order.
         asked: Node id to the client ids that it was asked to train.
         expected: What a valid reply looks like.
+        shares: Node id to the shares that it was asked to add up; ``None``: a row a client.
     """
     good = _Answer()
     answered: set[int] = set()
@@ -92,27 +105,29 @@ def accept(replies: Iterable[Message], asked: dict[int, list[int]], expected: Ex
         try:
             _check_envelope(reply, node, asked, answered)
             answered.add(node)
-            answer = _read(reply, asked[node], expected)
+            answer = _read(reply, asked[node], expected, shares[node] if shares else None)
         except _RefusedError as refused:
             good.rejected.append(_line(f"node {node}: {refused}"))
         except Exception as error:  # whatever a hostile reply sets off is its sender's loss
             good.rejected.append(f"node {node}: malformed reply ({type(error).__name__})")
         else:
             good.rows.update(answer.rows)
+            good.sums.update(answer.sums)
             good.losses.update(answer.losses)
             good.within.update(answer.within)
             good.rejected.extend(answer.rejected)
             good.refused.extend(answer.refused)
     for node in sorted(set(asked) - answered):
         good.rejected.append(f"node {node}: no valid reply for clients {asked[node]}")
-    ids = sorted(good.rows)
+    ids = sorted(good.losses)
     return Updates(
         tuple(ids),
-        np.stack([good.rows[i] for i in ids]) if ids else np.empty((0, expected.width)),
+        np.stack([good.rows[i] for i in ids]) if good.rows else np.empty((0, expected.width)),
         tuple(good.losses[i] for i in ids) if expected.tells_loss else (),
         tuple(good.rejected + good.refused),
         sum(good.within[i] for i in ids) if expected.counts_clip else None,
         tuple(good.refused),
+        good.sums if shares is not None else None,
     )
 
 
@@ -127,7 +142,9 @@ def _check_envelope(
         raise _RefusedError(f"error {reply.error.code}: {reply.error.reason}")
 
 
-def _read(reply: Message, asked: list[int], expected: Expected) -> _Answer:
+def _read(
+    reply: Message, asked: list[int], expected: Expected, shares: Sequence[Share] | None
+) -> _Answer:
     about = reply.content.config_records["config"]
     if about["ticket"] != expected.ticket:
         raise _RefusedError("answers another round, model or run")
@@ -151,20 +168,28 @@ def _read(reply: Message, asked: list[int], expected: Expected) -> _Answer:
     (updates,) = reply.content.array_records["updates"].to_numpy_ndarrays()
     if updates.dtype.kind != "f":
         raise _RefusedError(f"updates are {updates.dtype}, not floating point")
-    shape = (len(ids), expected.width)
+    shape = (len(ids) if shares is None else len(shares), expected.width)
     if updates.shape != shape or len(losses) != len(ids) or len(within) != len(ids):
         raise _RefusedError(f"updates have shape {updates.shape}, expected {shape}")
     answer = _Answer()
     with np.errstate(over="ignore"):  # what does not fit float64 becomes infinite
         updates = updates.astype(np.float64)
-    for client, update, loss, bit in zip(ids, updates, losses, within, strict=True):
-        if not (np.isfinite(update).all() and np.isfinite(loss)):
-            answer.rejected.append(f"client {client}: update or loss is not finite")
-        elif np.linalg.norm(update) > expected.longest:
-            answer.rejected.append(f"client {client}: update is longer than clip and noise allow")
+    told = {i: (loss, bit) for i, loss, bit in zip(ids, losses, within, strict=True)}
+    releases = [(i,) for i in ids] if shares is None else [clients_of(s) for s in shares]
+    for place, (members, update) in enumerate(zip(releases, updates, strict=True)):
+        there = [i for i in members if i in told]
+        who = f"client {members[0]}" if shares is None else f"clients {there}"
+        if not (np.isfinite(update).all() and all(np.isfinite(told[i][0]) for i in there)):
+            answer.rejected.append(_line(f"{who}: update or loss is not finite"))
+        elif np.linalg.norm(update) > expected.longest * len(there):
+            answer.rejected.append(_line(f"{who}: update is longer than clip and noise allow"))
         else:
-            answer.rows[client], answer.losses[client] = update, loss
-            answer.within[client] = bit
+            answer.losses.update({i: told[i][0] for i in there})
+            answer.within.update({i: told[i][1] for i in there})
+            if shares is None:
+                answer.rows[members[0]] = update
+            elif there:
+                answer.sums[shares[place]] = update
     answer.rejected.extend(_line(f"client {client}: {why}") for client, why in failed.items())
     answer.refused.extend(
         _line(f"client {client} refuses: {why}") for client, why in refused.items()

@@ -17,7 +17,9 @@ from fedaffect.simulations.flower_internals import adopt_task_identity
 
 
 class SimulationGrid(Grid):
-    """What our two engines share: fixed node ids, and messages that travel only by round trip."""
+    """What our engines share: fixed node ids, and messages that travel only by round trip."""
+
+    nodes_are_ours = True  # what they add up needs no check client by client
 
     def __init__(self, run_key: str, node_ids: tuple[int, ...]) -> None:
         adopt_task_identity()

@@ -12,6 +12,10 @@ import torch
 class Strategy(Protocol):
     """A frozen dataclass; its fields are its options."""
 
+    @property
+    def weighted_mean(self) -> bool:
+        """Whether ``aggregate`` is the weighted mean: then nodes may add up their clients."""
+
     def client_loss(
         self,
         loss: torch.Tensor,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -19,6 +20,8 @@ import torch
 @dataclass(frozen=True)
 class FedAvg:
     """Weighted mean of the clients' updates, added to the global model."""
+
+    weighted_mean: ClassVar[bool] = True
 
     def client_loss(
         self,

@@ -45,6 +45,7 @@ def ask(kind: str, settings: dict[str, str], ids: list[int], params: np.ndarray)
             "ticket": "of this round",
             "client-ids": ids,
             "stacks": [1] * len(ids),
+            "shares": [],
         }
     )
     content = RecordDict({"model": ArrayRecord([params]), "config": config})

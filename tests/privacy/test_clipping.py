@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from mechanism_cases import SMALL, TABLE_II, calibrated, planned, sent, slow_norm
 
-from fedaffect.privacy.clipping import clip, clipped_sum, vector_norm
+from fedaffect.privacy.clipping import clip, clipped_sum, to_grid, vector_norm
 from fedaffect.privacy.noise import SecretNoiseKey
 from fedaffect.privacy.plausible import longest_contribution
 from fedaffect.privacy.spec import ClipSpec
@@ -237,3 +238,41 @@ def test_honest_contributions_are_plausible_and_much_longer_ones_are_not(
 def test_nothing_is_implausible_where_the_server_clips_or_a_block_is_clear() -> None:
     assert longest_contribution(mechanism()) == np.inf
     assert longest_contribution(mechanism(where="client", noise_layers="task")) == np.inf
+
+
+@given(
+    arrays(np.float64, st.tuples(st.integers(1, 40), st.just(3)), elements=st.floats(-1, 1)),
+    st.sampled_from([1e-6, 0.3, 0.5, 1.0, 3.0, 1e6]),
+    st.randoms(use_true_random=False),
+)
+def test_sums_on_the_grid_are_exact_in_any_order(rows: np.ndarray, bound: float, dice: Any) -> None:
+    rows = rows * bound
+    before = rows.copy()
+    for row in rows:
+        to_grid(row, bound, len(rows))
+    assert (np.abs(rows) <= np.abs(before)).all()  # no norm grows
+    assert np.abs(rows - before).max() < bound * len(rows) * 2**-49
+    exact = [sum(map(Fraction, column)) for column in rows.T.tolist()]
+    shuffled = rows.tolist()
+    dice.shuffle(shuffled)
+    halves = (np.array(shuffled[0::2]), np.array(shuffled[1::2]).reshape(-1, 3))
+    for total in (np.add.reduce(shuffled), sum(half.sum(axis=0) for half in halves)):
+        assert [Fraction(x) for x in np.asarray(total).tolist()] == exact
+    again = rows.copy()
+    for row in again:
+        to_grid(row, bound, len(rows))
+    assert np.array_equal(again, rows)
+
+
+def test_without_the_grid_the_order_would_show() -> None:
+    values = np.array([1.0, 2.0**-53, 2.0**-53])
+    assert (values[0] + values[1]) + values[2] != values[0] + (values[1] + values[2])
+    to_grid(values, 1.0, 3)
+    assert values.tolist() == [1.0, 0.0, 0.0]
+
+
+@given(st.sampled_from([5e-324, 1e-310, 1e-300, 1e300, 1.7e308]))
+def test_the_grid_of_an_extreme_bound_is_finite(bound: float) -> None:
+    values = np.array([bound, -bound / 2, 0.0])
+    to_grid(values, bound, 1000)
+    assert np.isfinite(values).all() and (np.abs(values) <= bound).all()

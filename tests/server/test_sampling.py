@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fedaffect.errors import ClientsLostError
 from fedaffect.privacy.noise import SecretNoiseKey, TestNoiseKey
-from fedaffect.server.messages import assign
+from fedaffect.server.cohort import SHARES, assign, clients_of
 from fedaffect.server.sampling import Sampler
 
 sizes = st.integers(1, 40)
@@ -111,9 +111,11 @@ def test_assignment_is_longest_first(windows: list[int], nodes: int, data: st.Da
     everyone = list(range(len(windows)))
     chosen = data.draw(st.lists(st.sampled_from(everyone), unique=True, min_size=1))
     hosts = {node + 2: everyone for node in range(nodes)}
-    stacks = assign(chosen, windows, hosts)
-    assert all(len(stack) == 1 for mine in stacks.values() for stack in mine)
-    asked = {node: [i for stack in mine for i in stack] for node, mine in stacks.items()}
+    shares = assign(chosen, windows, hosts)
+    assert all(len(clients_of(share)) == 1 for mine in shares.values() for share in mine)
+    asked = {
+        node: [i for share in mine for i in clients_of(share)] for node, mine in shares.items()
+    }
     assert sorted(i for ids in asked.values() for i in ids) == sorted(chosen)
     assert all(ids == sorted(ids) for ids in asked.values())
     assert list(asked) == sorted(asked)
@@ -125,16 +127,16 @@ def test_assignment_is_longest_first(windows: list[int], nodes: int, data: st.Da
     assert max(load) - min(load) <= max(windows[i] for i in chosen)
 
     shuffled = dict(reversed(list(hosts.items())))
-    assert assign(list(reversed(chosen)), windows, shuffled) == stacks
+    assert assign(list(reversed(chosen)), windows, shuffled) == shares
 
 
 def test_client_trains_where_it_lives() -> None:
     asked = assign([0, 1, 2, 3], [10, 10, 99, 5], {4: [3, 0], 2: [1, 2], 3: [2, 1]})
-    assert asked == {2: [(2,)], 3: [(1,)], 4: [(0,), (3,)]}
+    assert asked == {2: [((2,),)], 3: [((1,),)], 4: [((0,),), ((3,),)]}
     # those of one hospital train side by side, the larger first; nobody moves to another
     homes = {2: [0, 1, 2], 3: [3, 4]}
     asked = assign([0, 1, 2, 3, 4], [5, 9, 7, 3, 8], homes, 2)
-    assert asked == {2: [(0,), (1, 2)], 3: [(4, 3)]}
+    assert asked == {2: [((0,),), ((1, 2),)], 3: [((4, 3),)]}
 
 
 @given(
@@ -149,14 +151,30 @@ def test_stacks_do_not_depend_on_the_nodes(
     everyone = list(range(len(windows)))
     chosen = data.draw(st.lists(st.sampled_from(everyone), unique=True, min_size=1))
     asked = assign(chosen, windows, {node + 2: everyone for node in range(nodes)}, size)
-    stacks = sorted(stack for mine in asked.values() for stack in mine)
+    shares = sorted(share for mine in asked.values() for share in mine)
     (alone,) = assign(chosen, windows, {9: everyone}, size).values()
-    assert stacks == alone
+    assert shares == alone
+    stacks = [stack for share in shares for stack in share]
+    assert len(stacks) == len(shares)  # small rounds: a share each
     assert sorted(client for stack in stacks for client in stack) == sorted(chosen)
     assert sorted(map(len, stacks))[1:] == [size] * (len(stacks) - 1)
     for one, other in itertools.permutations(stacks, 2):  # clients alike are together
         smallest, largest = (sorted(windows[c] for c in s) for s in (one, other))
         assert smallest[0] >= largest[-1] or smallest[-1] <= largest[-1]
+
+
+@given(st.integers(1, 2000), st.integers(1, 20), st.integers(1, 4))
+def test_a_large_round_has_few_shares(clients: int, size: int, nodes: int) -> None:
+    windows = [1 + (7 * i) % 50 for i in range(clients)]
+    everyone = range(clients)
+    asked = assign(everyone, windows, {node + 2: everyone for node in range(nodes)}, size)
+    shares = sorted(share for mine in asked.values() for share in mine)
+    assert len(shares) <= SHARES
+    assert sorted(i for share in shares for i in clients_of(share)) == list(everyone)
+    stacks = -(-clients // size)
+    assert {len(share) for share in shares} <= {-(-stacks // SHARES), stacks % -(-stacks // SHARES)}
+    (alone,) = assign(everyone, windows, {9: everyone}, size).values()
+    assert shares == alone
 
 
 def test_client_without_a_host_is_named() -> None:

@@ -224,6 +224,7 @@ def question(experiment: Experiment, node: int, ids: list[int], model: ArrayReco
             "ticket": "of this round",
             "client-ids": ids,
             "stacks": [1] * len(ids),
+            "shares": [],
         }
     )
     return Message(RecordDict({"model": model, "config": config}), node, "train")

@@ -29,7 +29,7 @@ from fedaffect.privacy.base import (
 )
 from fedaffect.privacy.blocks import BlockPlan, block_plan
 from fedaffect.privacy.budget import budget_of
-from fedaffect.privacy.clipping import finite, shorten, vector_norm
+from fedaffect.privacy.clipping import finite, shorten, to_grid, vector_norm
 from fedaffect.privacy.groups import NoiseGroup, allocate, groups_of, joint_scale
 from fedaffect.privacy.spec import PrivacySpec
 
@@ -45,12 +45,14 @@ class NoisedSum(ABC):
         method: How it is accounted.
         plan_of_blocks: What happens to every block; set by ``calibrate``.
         groups: The blocks that are clipped together, with their noise; set by ``calibrate``.
+        summands: Contributions of a sum at most; set by ``calibrate``.
     """
 
     spec: PrivacySpec
     method: Method = "tight"
     plan_of_blocks: BlockPlan | None = None
     groups: tuple[NoiseGroup, ...] = ()
+    summands: int = 1
 
     noise: ClassVar[Noise]
     own_norm: ClassVar[Literal["l1", "l2"]]
@@ -66,7 +68,7 @@ class NoisedSum(ABC):
         """
         blocks = block_plan(self.spec, layout, noise=True)
         spec = replace(self.spec, delta=budget_of(self.spec, plan).delta)
-        known = replace(self, spec=spec, plan_of_blocks=blocks)
+        known = replace(self, spec=spec, plan_of_blocks=blocks, summands=plan.n_units)
         groups = groups_of(spec, blocks, self.norm, self.noise)
         return replace(known, groups=known._sized(groups, plan))
 
@@ -123,7 +125,7 @@ class NoisedSum(ABC):
         return self._shortened(self._target(update, start))
 
     def clipped(self, values: np.ndarray) -> np.ndarray:
-        """Return ``values`` (r,) in float64 with every group clipped to its bound.
+        """Return ``values`` (r,) in float64 with every group clipped, on the grid of its bound.
 
         Raises:
             ValueError: a value is not finite.
@@ -131,10 +133,11 @@ class NoisedSum(ABC):
         return self._shortened(finite(values))
 
     def _shortened(self, values: np.ndarray) -> np.ndarray:
-        """Clip every group of finite ``values`` (r,), in place; return them."""
+        """Clip every group of finite ``values`` (r,) and round to its grid, in place."""
         for group, at in zip(self.groups, self._places, strict=True):
             part = values[at]  # a view of a slice, a copy of anything else
             shorten(part, group.clip, self.norm)
+            to_grid(part, group.clip, self.summands)
             values[at] = part
         return values
 
