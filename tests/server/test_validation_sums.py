@@ -51,7 +51,7 @@ def test_a_sum_that_is_not_finite_costs_its_share_only(bad: float) -> None:
     updates = accepted(answer([0, 3, 4, 6], sums))
     assert updates.client_ids == (4, 6)
     assert updates.rejected == ("clients [0, 3]: update or loss is not finite",)
-    assert accepted(answer([0, 3, 4, 6], SUMS, [1, 2, bad, 4])).client_ids == (0, 3)
+    assert accepted(answer([0, 3, 4, 6], SUMS, [1.0, 2.0, bad, 4.0])).client_ids == (0, 3)
 
 
 def test_a_sum_is_no_longer_than_its_clients_together() -> None:
