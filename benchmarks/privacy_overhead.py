@@ -22,8 +22,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from reference_engines import Work, client_data, factory
-from reference_work import machine
+from engines.package import client_data, factory
+from engines.work import Work
+from machine import machine
 
 from fedaffect import registry
 from fedaffect.clients.local import ClientData, Trainer, TrainPlan

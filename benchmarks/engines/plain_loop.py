@@ -1,0 +1,99 @@
+"""The floor: the work as one would write it for oneself in PyTorch, in one process or in several.
+
+Usage: ``python -m engines.plain_loop WORKERS WORK``; ``reference_work.py`` starts it. Of the
+package it uses the network, flat parameters, and the streams of random numbers.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from multiprocessing.connection import Connection
+
+import numpy as np
+import torch
+
+from engines.stopwatch import Stopwatch
+from engines.work import Work, batch_order, local_epoch, network, tensors
+from fedaffect.params import read_flat
+
+Share = Callable[[torch.Tensor, int], torch.Tensor]
+
+
+def share_of(work: Work, clients: Sequence[int]) -> Share:
+    """Return what trains ``clients`` from parameters (d,) in a round: the sum of their updates.
+
+    Every update counts as often as its client has windows. The sum is in float64, so that it does
+    not depend on who trains whom.
+    """
+    torch.set_num_threads(1)
+    model, data = network(work), tensors(work, clients)
+
+    def train(start: torch.Tensor, server_round: int) -> torch.Tensor:
+        total = torch.zeros(len(start), dtype=torch.float64)
+        for client in clients:
+            order = batch_order(work, client, server_round)
+            total += local_epoch(model, start, data[client], order, work) * len(order)
+        return total
+
+    return train
+
+
+def answer(work: Work, clients: Sequence[int], asked: Connection) -> None:
+    """Train ``clients`` whenever the other end of ``asked`` sends parameters, until it closes."""
+    train = share_of(work, clients)
+    asked.send(True)
+    while True:
+        try:
+            start, server_round = asked.recv()
+        except EOFError:
+            return
+        asked.send(train(torch.from_numpy(start), server_round).numpy())
+
+
+def together(shares: Sequence[Connection]) -> Share:
+    """Return what lets the processes at the other ends train, and adds up what they return."""
+
+    def train(start: torch.Tensor, server_round: int) -> torch.Tensor:
+        for share in shares:
+            share.send((start.numpy(), server_round))
+        return torch.from_numpy(np.sum([share.recv() for share in shares], axis=0))
+
+    return train
+
+
+def main(workers: int, work: Work) -> None:
+    watch = Stopwatch()
+    initial = read_flat(network(work))
+    with ExitStack() as open_ends:
+        train = _start(workers, work, open_ends)
+        params = initial.double()
+        for server_round in range(1, work.rounds + 1):
+            watch.begin()
+            params = params + train(params.float(), server_round) / sum(work.sizes)
+            watch.end()
+            watch.report((params - initial).numpy())
+
+
+def _start(workers: int, work: Work, open_ends: ExitStack) -> Share:
+    """Return what trains everyone, in this process or in ``workers`` others."""
+    if workers == 1:
+        return share_of(work, range(work.clients))
+    spawn = multiprocessing.get_context("spawn")  # torch runs here already
+    ends = []
+    for number in range(workers):
+        ours, theirs = spawn.Pipe()
+        clients = range(number, work.clients, workers)
+        spawn.Process(target=answer, args=(work, clients, theirs)).start()
+        theirs.close()
+        open_ends.callback(ours.close)
+        ends.append(ours)
+    for end in ends:
+        end.recv()  # it has its data
+    return together(ends)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), Work.read(sys.argv[2]))

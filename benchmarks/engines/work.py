@@ -1,0 +1,147 @@
+"""The reference work: clients, windows, network and order of the batches, the same everywhere.
+
+A round: every client trains once, one local epoch of plain SGD on the stress and identity network
+with 60 features, and the updates are averaged by number of windows. No evaluation, no attacks.
+Everything depends on (seed, round, client) only. This file needs PyTorch and NumPy and no other
+package, so that peers read it in environments of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch.nn.utils import clip_grad_norm_
+
+from fedaffect.models.stress_identity_cnn import StressIdentityCNN
+from fedaffect.params import read_flat, write_flat
+from fedaffect.rng import generator, torch_seed
+
+FEATURES, IDENTITIES = 60, 15
+NETWORK = {"n_features": FEATURES, "n_identities": IDENTITIES}
+
+Columns = tuple[np.ndarray, np.ndarray, np.ndarray]  # features (n, F), stress (n,), identity (n,)
+Tensors = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # the same
+
+
+@dataclass(frozen=True)
+class Work:
+    """How much one round is, and how many rounds to do.
+
+    Args:
+        clients: Clients that train in every round.
+        samples: Training windows of each client, on average.
+        batch_size: Windows in a step.
+        rounds: Rounds, the first of which warms up.
+        seed: Seed of data, initial model and order of the batches.
+        lr: Learning rate of SGD without momentum.
+        max_grad_norm: Bound on the norm of a step's gradient; ``None`` for no bound.
+        spread: Standard deviation of the logarithm of the clients' numbers of windows; 0: all
+            clients have ``samples``.
+        noise: Standard deviation of the noise in every step / ``clip``, with every window's
+            gradient clipped to ``clip``; ``None``: no privacy.
+        clip: Clip norm of a window's gradient, where there is noise.
+    """
+
+    clients: int = 20
+    samples: int = 1000
+    batch_size: int = 32
+    rounds: int = 6
+    seed: int = 0
+    lr: float = 0.01
+    max_grad_norm: float | None = None
+    spread: float = 0.0
+    noise: float | None = None
+    clip: float = 1.0
+
+    @classmethod
+    def read(cls, text: str) -> Work:
+        """Return the work that ``text`` describes, as ``text`` of another work does."""
+        return cls(**json.loads(text))
+
+    @property
+    def text(self) -> str:
+        """The work as JSON."""
+        return json.dumps(asdict(self))
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of windows of every client."""
+        if not self.spread:
+            return (self.samples,) * self.clients
+        draws = generator(self.seed, "reference sizes").standard_normal(self.clients)
+        logs = math.log(self.samples) - self.spread**2 / 2 + self.spread * draws
+        return tuple(max(1, round(size)) for size in np.exp(logs))
+
+
+def columns(work: Work, client: int) -> Columns:
+    """Return a client's windows, in which both labels leave a faint trace."""
+    draws = generator(work.seed, "reference work", client)
+    n = work.sizes[client]
+    stress = draws.integers(2, size=n)
+    identity = draws.integers(IDENTITIES, size=n)
+    features = draws.standard_normal((n, FEATURES), dtype=np.float32)
+    features += np.float32(0.5) * stress[:, None] + np.float32(0.1) * identity[:, None]
+    return features, stress, identity
+
+
+def tensors(work: Work, clients: Sequence[int]) -> dict[int, Tensors]:
+    """Return the windows of ``clients``, ready to train on."""
+    made = {}
+    for client in clients:
+        x, stress, identity = (torch.from_numpy(column) for column in columns(work, client))
+        made[client] = (x, stress, identity)
+    return made
+
+
+def network(work: Work) -> StressIdentityCNN:
+    """Return the network with its initial values, ready to train."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(torch_seed(work.seed, "initial"))
+        return StressIdentityCNN(**NETWORK).train()
+
+
+def batch_order(work: Work, client: int, server_round: int) -> torch.Tensor:
+    """Return the order in which a client's windows are trained on, (n,)."""
+    draws = generator(work.seed, "batch", 0, client, server_round)
+    return torch.from_numpy(draws.permutation(work.sizes[client]))
+
+
+def loss_of(
+    model: torch.nn.Module, x: torch.Tensor, stress: torch.Tensor, identity: torch.Tensor
+) -> torch.Tensor:
+    """Return the mean cross-entropies of a batch, both tasks added up."""
+    out = model({"features": x})
+    return F.cross_entropy(out["stress"], stress) + F.cross_entropy(out["identity"], identity)
+
+
+def local_epoch(
+    model: torch.nn.Module, start: torch.Tensor, data: Tensors, order: torch.Tensor, work: Work
+) -> torch.Tensor:
+    """Train one client as one would write it for oneself; return its update (d,).
+
+    Args:
+        model: The network; its parameters are overwritten.
+        start: Parameters (d,) to start from.
+        data: The client's windows.
+        order: Their order, (n,).
+        work: Batch size, learning rate and bound.
+    """
+    write_flat(model, start)
+    parameters = list(model.parameters())
+    optimizer = torch.optim.SGD(parameters, lr=work.lr)
+    x, stress, identity = (column[order] for column in data)
+    for at in range(0, len(order), work.batch_size):
+        batch = slice(at, at + work.batch_size)
+        optimizer.zero_grad()
+        loss_of(model, x[batch], stress[batch], identity[batch]).backward()
+        if work.max_grad_norm is not None:
+            clip_grad_norm_(parameters, work.max_grad_norm)
+        optimizer.step()
+    return read_flat(model) - start

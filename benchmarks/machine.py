@@ -1,0 +1,51 @@
+"""The machine that figures come from: what they depend on, and nothing that names it."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+PACKAGES = ("fedaffect", "torch", "numpy", "flwr", "ray", "opacus")
+
+
+def machine() -> dict[str, Any]:
+    """Return what the figures depend on, and nothing that names the machine or its user."""
+    return {
+        "cpu": _cpu(),
+        "cores": psutil.cpu_count(logical=True),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "system": platform.system(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in PACKAGES},
+        "commit": _commit(),
+    }
+
+
+def _cpu() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        found = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        if found:
+            return found[0].partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _commit() -> str | None:
+    """Return the commit of the source, marked where files were changed since."""
+    git = ["git", "-C", str(Path(__file__).resolve().parent)]
+    try:
+        told = subprocess.run(
+            [*git, "describe", "--always", "--dirty", "--abbrev=8", "--exclude=*"],
+            capture_output=True,
+            text=True,
+        )
+    except FileNotFoundError:
+        return None
+    return told.stdout.strip() or None
