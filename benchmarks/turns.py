@@ -41,7 +41,7 @@ class Engine:
 
     name: str
     process: subprocess.Popen[str]
-    errors: Any
+    errors: Path
     started_s: float
     rounds: int
     startup_s: float = 0.0
@@ -58,11 +58,12 @@ class Engine:
         """Start the engine's process."""
         how = EngineName.read(name)
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        errors = tempfile.TemporaryFile("w+", errors="replace")
+        errors = state / f"{name}.txt"
         began = time.perf_counter()
-        process = subprocess.Popen(
-            how.command(work), env=how.environment(state), cwd=state, stderr=errors, **pipes
-        )
+        with errors.open("w") as file:
+            process = subprocess.Popen(
+                how.command(work), env=how.environment(state), cwd=state, stderr=file, **pipes
+            )
         return cls(name, process, errors, began, work.rounds)
 
     def first_round(self) -> None:
@@ -117,7 +118,7 @@ class Engine:
         self._family()
         if self.process.poll() is None:
             self.process.terminate()
-        for pipe in (self.process.stdin, self.process.stdout, self.errors):
+        for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 try:
                     pipe.close()
@@ -180,8 +181,7 @@ class Engine:
 
     def _last_words(self) -> str:
         self.process.wait(STOP_S)
-        self.errors.seek(0)
-        text: str = self.errors.read()
+        text = self.errors.read_text(errors="replace")
         print(text[-4000:], file=sys.stderr)
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         return f"exit status {self.process.returncode}, {lines[-1] if lines else 'nothing said'}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cache
 
 import torch
+from engines.work import Tensors, Work, batch_order, local_epoch, network, tensors
 from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
-from engines.work import Tensors, Work, batch_order, local_epoch, network, tensors
 from fedaffect.models.stress_identity_cnn import StressIdentityCNN
 from fedaffect.params import read_flat, write_flat
 

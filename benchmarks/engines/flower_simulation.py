@@ -12,14 +12,14 @@ import sys
 from collections.abc import Iterable
 
 import torch
+from engines.flower_client import app as client_app
+from engines.stopwatch import Stopwatch
+from engines.work import Work, network
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord
 from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAvg
 from flwr.simulation import run_simulation
 
-from engines.flower_client import app as client_app
-from engines.stopwatch import Stopwatch
-from engines.work import Work, network
 from fedaffect.params import read_flat
 
 

@@ -11,11 +11,11 @@ import sys
 import warnings
 
 import torch
+from engines.stopwatch import Stopwatch
+from engines.work import Tensors, Work, loss_of, network, tensors
 from opacus import GradSampleModule
 from opacus.optimizers import DPOptimizer
 
-from engines.stopwatch import Stopwatch
-from engines.work import Tensors, Work, loss_of, network, tensors
 from fedaffect.params import read_flat, write_flat
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from engines.stopwatch import Stopwatch
 from engines.work import NETWORK, Work, columns
+
 from fedaffect import registry
 from fedaffect.clients.account import AccountPlan
 from fedaffect.clients.local import ClientData, TrainPlan

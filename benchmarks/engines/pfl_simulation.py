@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from engines.stopwatch import Stopwatch
+from engines.work import Work, batch_order, loss_of, network, tensors
 from pfl.aggregate.simulate import SimulatedBackend
 from pfl.aggregate.weighting import WeightByDatapoints
 from pfl.algorithm.base import NNAlgorithmParams
@@ -25,8 +27,6 @@ from pfl.hyperparam import NNEvalHyperParams, NNTrainHyperParams
 from pfl.metrics import Metrics
 from pfl.model.pytorch import PyTorchModel
 
-from engines.stopwatch import Stopwatch
-from engines.work import Work, batch_order, loss_of, network, tensors
 from fedaffect.params import read_flat
 
 NEVER = 10**9  # rounds between two evaluations
@@ -80,7 +80,7 @@ def main(work: Work) -> None:
     if watch is None:
         os.dup2(2, 1)  # it shares the pipe to the driver
     torch.set_num_threads(1)
-    np.random.seed(work.seed)  # noqa: NPY002  pfl wants the same state in every process
+    np.random.seed(work.seed)
     net, data = network(work), tensors(work, range(work.clients))
     net.loss = lambda *batch: loss_of(net, *batch)  # what pfl asks a module for
     net.metrics = lambda *batch: {}

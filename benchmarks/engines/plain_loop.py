@@ -14,9 +14,9 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 import torch
-
 from engines.stopwatch import Stopwatch
 from engines.work import Work, batch_order, local_epoch, network, tensors
+
 from fedaffect.params import read_flat
 
 Share = Callable[[torch.Tensor, int], torch.Tensor]
