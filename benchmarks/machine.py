@@ -38,14 +38,15 @@ def _cpu() -> str:
 
 
 def _commit() -> str | None:
-    """Return the commit of the source, marked where files were changed since."""
-    git = ["git", "-C", str(Path(__file__).resolve().parent)]
+    """Return the commit of the package's source, marked where that was changed since."""
+    here = Path(__file__).resolve().parent.parent
     try:
         told = subprocess.run(
-            [*git, "describe", "--always", "--dirty", "--abbrev=8", "--exclude=*"],
-            capture_output=True,
-            text=True,
+            ["git", "-C", here, "rev-parse", "--short=8", "HEAD"], capture_output=True, text=True
         )
+        if told.returncode:
+            return None
+        changed = subprocess.run(["git", "-C", here, "diff", "--quiet", "HEAD", "--", "fedaffect"])
     except FileNotFoundError:
         return None
-    return told.stdout.strip() or None
+    return told.stdout.strip() + ("-changed" if changed.returncode else "")

@@ -68,7 +68,7 @@ class Overhead:
 
     def __init__(self, work: Work) -> None:
         torch.set_num_threads(1)
-        built = factory()
+        built = factory(work)
         initial = built.initial(work.seed)
         self.start = torch.from_numpy(initial).to(getattr(torch, built.dtype))
         plan = TrainPlan(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engines.stopwatch import Stopwatch
-from engines.work import NETWORK, Work, columns
+from engines.work import Work, columns
 
 from fedaffect import registry
 from fedaffect.clients.account import AccountPlan
@@ -48,9 +48,9 @@ class WaitingSampler(Sampler):
         return super().draw(clients, *where)
 
 
-def factory() -> ModelFactory:
+def factory(work: Work) -> ModelFactory:
     """Return what builds the network of the reference work."""
-    return ModelFactory(StressIdentityCNN, NETWORK, "float32")
+    return ModelFactory(StressIdentityCNN, work.network, "float32")
 
 
 def client_data(work: Work, client: int) -> ClientData:
@@ -97,7 +97,7 @@ def account(work: Work, how: Mechanism, plan: ReleasePlan) -> AccountPlan | None
 
 def main(engine: str, workers: int, stacked: bool, work: Work) -> None:
     watch = Stopwatch()
-    network = factory()
+    network = factory(work)
     clients = tuple(client_data(work, number) for number in range(work.clients))
     training = TrainPlan(work.seed, 1, work.batch_size, work.lr, 0.0, "sgd", work.max_grad_norm)
     how, plan = mechanism(work, network)

@@ -24,7 +24,8 @@ from fedaffect.params import read_flat, write_flat
 from fedaffect.rng import generator, torch_seed
 
 FEATURES, IDENTITIES = 60, 15
-NETWORK = {"n_features": FEATURES, "n_identities": IDENTITIES}
+PARAMETERS = 96_997  # of the network with IDENTITIES outputs
+PARAMETERS_OF_AN_IDENTITY = 301  # weights and bias of one more output
 
 Columns = tuple[np.ndarray, np.ndarray, np.ndarray]  # features (n, F), stress (n,), identity (n,)
 Tensors = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # the same
@@ -47,6 +48,8 @@ class Work:
         noise: Standard deviation of the noise in every step / ``clip``, with every window's
             gradient clipped to ``clip``; ``None``: no privacy.
         clip: Clip norm of a window's gradient, where there is noise.
+        parameters: Parameters of the network, about: its identity head gets more outputs than
+            there are people, until it has so many.
     """
 
     clients: int = 20
@@ -59,6 +62,7 @@ class Work:
     spread: float = 0.0
     noise: float | None = None
     clip: float = 1.0
+    parameters: int = PARAMETERS
 
     @classmethod
     def read(cls, text: str) -> Work:
@@ -69,6 +73,12 @@ class Work:
     def text(self) -> str:
         """The work as JSON."""
         return json.dumps(asdict(self))
+
+    @property
+    def network(self) -> dict[str, int]:
+        """Arguments of the network's class."""
+        more = round((self.parameters - PARAMETERS) / PARAMETERS_OF_AN_IDENTITY)
+        return {"n_features": FEATURES, "n_identities": IDENTITIES + max(0, more)}
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
@@ -104,7 +114,7 @@ def network(work: Work) -> StressIdentityCNN:
     """Return the network with its initial values, ready to train."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(work.seed, "initial"))
-        return StressIdentityCNN(**NETWORK).train()
+        return StressIdentityCNN(**work.network).train()
 
 
 def batch_order(work: Work, client: int, server_round: int) -> torch.Tensor:
