@@ -130,7 +130,7 @@ def _targets(found: Results) -> str:
     rows = []
     for target in targets():
         figure = target.measured(found)
-        told = "-" if figure is None else f"{figure:.2f}"
+        told = "-" if figure is None else f"{figure:.3f}"
         where = _where(target)
         rows.append((where, target.says, target.what, target.asked, told, target.verdict(found)))
     return markdown(("Work", "Target", "Engines", "Asked", "Measured", ""), rows)
