@@ -1,5 +1,5 @@
 # All that a newcomer types; CI runs the same. Use inside a virtual environment.
-.PHONY: setup check test slow browser schema demo wheel
+.PHONY: setup check test slow browser schema demo wheel benchmarks
 
 setup:
 	pip install -e '.[dev]'
@@ -27,3 +27,7 @@ demo:
 
 wheel:
 	python -m build
+
+benchmarks:
+	python benchmarks/peers.py install
+	python benchmarks/run_all.py

@@ -5,12 +5,11 @@ from __future__ import annotations
 from functools import cache
 
 import torch
-from engines.work import Tensors, Work, batch_order, local_epoch, network, tensors
+from engines.work import Tensors, Work, batch_order, network, tensors, train_epoch
 from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
 from fedaffect.models.stress_identity_cnn import StressIdentityCNN
-from fedaffect.params import read_flat, write_flat
 
 app = ClientApp()
 
@@ -30,10 +29,8 @@ def train(message: Message, context: Context) -> Message:
     work, model, data = resident(str(config["work"]))
     client = int(context.node_config["partition-id"])
     model.load_state_dict(message.content["arrays"].to_torch_state_dict())
-    start = read_flat(model)
     order = batch_order(work, client, int(config["server-round"]))
-    update = local_epoch(model, start, data[client], order, work)
-    write_flat(model, start + update)
+    train_epoch(model, data[client], order, work)
     records = {
         "arrays": ArrayRecord(model.state_dict()),
         "metrics": MetricRecord({"num-examples": len(order)}),

@@ -20,8 +20,8 @@ from pfl.aggregate.weighting import WeightByDatapoints
 from pfl.algorithm.base import NNAlgorithmParams
 from pfl.algorithm.federated_averaging import FederatedAveraging
 from pfl.callback.base import TrainingProcessCallback
-from pfl.data.dataset import Dataset
 from pfl.data.federated_dataset import FederatedDataset
+from pfl.data.pytorch import PyTorchTensorDataset
 from pfl.data.sampling import get_user_sampler
 from pfl.hyperparam import NNEvalHyperParams, NNTrainHyperParams
 from pfl.metrics import Metrics
@@ -86,9 +86,9 @@ def main(work: Work) -> None:
     net.metrics = lambda *batch: {}
     timed = TimedRounds(net, watch, work.rounds, workers)
 
-    def user(client: int) -> Dataset:
+    def user(client: int) -> PyTorchTensorDataset:
         order = batch_order(work, client, timed.server_round)
-        return Dataset(raw_data=[column[order] for column in data[client]], user_id=client)
+        return PyTorchTensorDataset([column[order] for column in data[client]], user_id=client)
 
     everyone = list(range(work.clients))
     # in this order, so that each of them is in every round once
@@ -118,6 +118,7 @@ def main(work: Work) -> None:
         ),
         model_eval_params=NNEvalHyperParams(local_batch_size=work.batch_size),
         callbacks=[timed],
+        send_metrics_to_platform=False,  # it would print them
     )
     if workers > 1:
         torch.distributed.barrier()  # nobody hangs up on the others

@@ -15,9 +15,9 @@ from multiprocessing.connection import Connection
 import numpy as np
 import torch
 from engines.stopwatch import Stopwatch
-from engines.work import Work, batch_order, local_epoch, network, tensors
+from engines.work import Work, batch_order, network, tensors, train_epoch
 
-from fedaffect.params import read_flat
+from fedaffect.params import read_flat, write_flat
 
 Share = Callable[[torch.Tensor, int], torch.Tensor]
 
@@ -35,7 +35,9 @@ def share_of(work: Work, clients: Sequence[int]) -> Share:
         total = torch.zeros(len(start), dtype=torch.float64)
         for client in clients:
             order = batch_order(work, client, server_round)
-            total += local_epoch(model, start, data[client], order, work) * len(order)
+            write_flat(model, start)
+            train_epoch(model, data[client], order, work)
+            total += (read_flat(model) - start) * len(order)
         return total
 
     return train

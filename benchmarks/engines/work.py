@@ -20,7 +20,6 @@ import torch.nn.functional as F
 from torch.nn.utils import clip_grad_norm_
 
 from fedaffect.models.stress_identity_cnn import StressIdentityCNN
-from fedaffect.params import read_flat, write_flat
 from fedaffect.rng import generator, torch_seed
 
 FEATURES, IDENTITIES = 60, 15
@@ -131,19 +130,15 @@ def loss_of(
     return F.cross_entropy(out["stress"], stress) + F.cross_entropy(out["identity"], identity)
 
 
-def local_epoch(
-    model: torch.nn.Module, start: torch.Tensor, data: Tensors, order: torch.Tensor, work: Work
-) -> torch.Tensor:
-    """Train one client as one would write it for oneself; return its update (d,).
+def train_epoch(model: torch.nn.Module, data: Tensors, order: torch.Tensor, work: Work) -> None:
+    """Train ``model`` on one client, once over its windows, as one would write it for oneself.
 
     Args:
-        model: The network; its parameters are overwritten.
-        start: Parameters (d,) to start from.
+        model: The network; its parameters move.
         data: The client's windows.
         order: Their order, (n,).
         work: Batch size, learning rate and bound.
     """
-    write_flat(model, start)
     parameters = list(model.parameters())
     optimizer = torch.optim.SGD(parameters, lr=work.lr)
     x, stress, identity = (column[order] for column in data)
@@ -154,4 +149,3 @@ def local_epoch(
         if work.max_grad_norm is not None:
             clip_grad_norm_(parameters, work.max_grad_norm)
         optimizer.step()
-    return read_flat(model) - start

@@ -55,6 +55,7 @@ def test_local_engine_does_the_work_of_the_plain_loop(tmp_path: Path, bound: str
     assert "distances differ by" in text and "local" in text
 
 
+@pytest.mark.slow
 def test_clients_of_unequal_sizes_are_weighted_alike(tmp_path: Path) -> None:
     ragged = ("--clients", "7", "--samples", "30", "--spread", "0.8", "--batch-size", "8")
     figures, _ = measure(
@@ -105,6 +106,7 @@ def test_figures_name_versions_but_neither_host_nor_folders(tmp_path: Path) -> N
     assert rows_of(figures)["loop"]["wall_ratio"] == 1
 
 
+@pytest.mark.slow
 def test_window_privacy_is_measured_without_comparing_models(tmp_path: Path) -> None:
     figures, text = measure(tmp_path, "--noise", "1", "--engines", "opacus", "local")
     rows, (work,) = rows_of(figures), figures["works"]
@@ -129,6 +131,7 @@ def test_engines_that_end_apart_are_told() -> None:
     assert largest_difference([*ends(0.5, 0.5), {"distances": [0.11]}]) == pytest.approx(1 / 11)
 
 
+@pytest.mark.slow
 def test_engine_that_fails_loses_its_own_row_only(monkeypatch: pytest.MonkeyPatch) -> None:
     import turns
     from engines.work import Work

@@ -6,6 +6,7 @@ import pytest
 FEW = ("--rounds", "40", "--no-reference")
 
 
+@pytest.mark.slow
 def test_start_up_ends_at_the_first_finished_round(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
