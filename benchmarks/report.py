@@ -16,6 +16,7 @@ from targets import Results, Target, targets
 
 HERE = Path(__file__).resolve().parent
 README = HERE / "README.md"
+RESULTS = HERE / "results"
 BEGIN, END = "<!-- figures: written by report.py -->", "<!-- end of figures -->"
 TABLES = {
     "people": "Twenty people",
@@ -41,7 +42,7 @@ COLUMNS = (
 )
 
 
-def results(folder: Path = HERE / "results") -> dict[str, Any]:
+def results(folder: Path = RESULTS) -> dict[str, Any]:
     """Return what every part that was measured has left."""
     names = ("start_up", *TABLES, *(f"sweep_{name}" for name in SWEEPS))
     files = {name: folder / f"{name}.json" for name in names}
