@@ -43,7 +43,8 @@ def rows_of(repeats: Sequence[Turns], floor: str) -> list[dict[str, Any]]:
         }
         rows.append(row)
     for row in rows:
-        floors = {"": floor, "_same": floor + f"-{row['workers']}" * (row["workers"] > 1)}
+        same = EngineName.read(floor).kind + f"-{row['workers']}" * (row["workers"] > 1)
+        floors = {"": floor, "_same": same}
         for ending, other in floors.items():
             against = next((r for r in rows if r["engine"] == other), None)
             for kind in ("wall", "cpu"):

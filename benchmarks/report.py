@@ -34,7 +34,7 @@ COLUMNS = (
     "CPU, s",
     "x {floor}",
     "x {floor}, CPU",
-    "x {floor}, same workers",
+    "x same workers",
     "Start, s",
     "First round, s",
     "Memory, MB",

@@ -95,6 +95,8 @@ def main() -> int:
         minutes, seconds = divmod(round(time.monotonic() - began), 60)
         print(f"[{minutes:3d}:{seconds:02d}] {text}", file=sys.stderr, flush=True)
 
+    if given.rehearse:
+        given.rehearse.mkdir(parents=True, exist_ok=True)
     go = Run(given.rehearse or report.RESULTS, tell, tiny=given.rehearse is not None)
     for number, name in enumerate(given.only, 1):
         tell(f"part {number} of {len(given.only)}: {name}")
