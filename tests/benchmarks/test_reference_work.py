@@ -124,6 +124,26 @@ def test_engines_that_end_apart_are_told() -> None:
     assert not largest_difference(ends(0.5, float("nan"))) <= SAME_WORK  # an engine that diverged
     # who does fewer rounds is compared after those
     assert largest_difference([*ends(0.5, 0.5), {"distances": [0.11]}]) == pytest.approx(1 / 11)
+    # rounding has had time to grow
+    late = [{"distances": [0.1, 0.2, 0.3, end]} for end in (0.4, 0.41)]
+    assert largest_difference(late) == 0
+
+
+def test_another_order_of_the_batches_is_another_work() -> None:
+    import torch
+    from engines.plain_loop import share_of
+    from engines.work import Work, network
+    from figures import SAME_WORK
+
+    from fedaffect.params import read_flat
+
+    threads = torch.get_num_threads()
+    work = Work(clients=3, samples=40, batch_size=16)
+    start, train = read_flat(network(work)), share_of(work, range(3))
+    first, again, other = (float(train(start, number).norm()) for number in (1, 1, 2))
+    assert first == again
+    assert abs(other / first - 1) > 50 * SAME_WORK
+    torch.set_num_threads(threads)
 
 
 @pytest.mark.slow
