@@ -60,6 +60,10 @@ def plot(figures: Mapping[str, Any], file: Path) -> None:
             )
         axes.set_xscale("log")
         axes.set_yscale("log")
+        values = [work[about["axis"]] for work in works]
+        axes.set_xticks(values, [f"{value:,}" for value in values])
+        axes.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
+        axes.yaxis.set_major_formatter("{x:g}")
         axes.set_xlabel(about["label"])
         axes.set_ylabel("seconds per round (wall, median)")
         axes.grid(visible=True, which="major", color="#dddddd")
