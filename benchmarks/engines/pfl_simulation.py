@@ -92,7 +92,9 @@ def main(work: Work) -> None:
 
     everyone = list(range(work.clients))
     # in this order, so that each of them is in every round once
-    users = FederatedDataset(user, get_user_sampler("minimize_reuse", everyone), _loads(work))
+    users = FederatedDataset(
+        user, get_user_sampler("minimize_reuse", everyone), _loads(work, workers)
+    )
     model = PyTorchModel(
         model=net,
         local_optimizer_create=torch.optim.SGD,
@@ -125,9 +127,14 @@ def main(work: Work) -> None:
         torch.distributed.destroy_process_group()
 
 
-def _loads(work: Work) -> dict[Any, int] | None:
-    """Return what pfl needs to share unequal clients out evenly; nothing where they are equal."""
-    return dict(enumerate(work.sizes)) if work.spread else None
+def _loads(work: Work, workers: int) -> dict[Any, int] | None:
+    """Return what pfl needs to share clients out evenly; nothing where they are equal.
+
+    It needs that, too, where they do not go into the workers without remainder: its processes
+    would each go on from another client in the next round, and not everyone would be in it.
+    """
+    equal = not work.spread and work.clients % workers == 0
+    return None if equal else dict(enumerate(work.sizes))
 
 
 if __name__ == "__main__":
