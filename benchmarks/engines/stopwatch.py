@@ -28,9 +28,14 @@ class Stopwatch:
         self.wall_s = self.cpu_s = 0.0
 
     def begin(self) -> None:
-        """Say ``ready``, wait for a line, and start to measure."""
+        """Say ``ready``, wait for a line, and start to measure.
+
+        Raises:
+            SystemExit: there is nobody any more to give the word.
+        """
         self._say({"ready": True})
-        sys.stdin.readline()
+        if not sys.stdin.readline():
+            raise SystemExit("the driver is gone")
         self.wall_s, self.cpu_s = time.perf_counter(), tree_cpu_s(self.root)
 
     def end(self) -> None:

@@ -169,6 +169,23 @@ def test_engine_that_fails_loses_its_own_row_only(monkeypatch: pytest.MonkeyPatc
     assert two["wall_ratio"] is not None
 
 
+def test_engine_ends_when_nobody_gives_the_word(tmp_path: Path) -> None:
+    from engines.work import Work
+    from reference_engines import EngineName
+
+    loop = EngineName.read("loop")
+    done = subprocess.run(
+        loop.command(Work(clients=1, samples=8, batch_size=8)),
+        env=loop.environment(tmp_path),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 1 and "driver is gone" in done.stderr
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [{"ready": True}]
+
+
 def test_tables_are_read_whole() -> None:
     from reference_work import measurements_of
 
