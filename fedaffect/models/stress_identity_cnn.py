@@ -19,7 +19,9 @@ from torch import Tensor, nn
 
 from fedaffect.errors import UsageError
 from fedaffect.models.base import Batch, MultitaskModel, Task, chosen_tasks
+from fedaffect.models.convolution import convolved
 
+PADDING = (3, 4)  # zeros to the left and to the right
 POOLS = ((2, 2), (8, 2), (2, 2))  # (window, stride) of Pooling_3, Pooling_6, Pooling_9
 
 
@@ -77,19 +79,18 @@ class StressIdentityCNN(MultitaskModel):
 
     def layers(self, batch: Batch) -> dict[str, Tensor]:
         """Return the input, each convolution after pooling and ReLU, FC_1, and the logits."""
-        trunk = self._trunk(batch)
+        trunk = {name: h.flatten(1) for name, h in self._trunk(batch).items()}
         return {"input": batch["features"]} | trunk | self.head_layers(trunk["fc_1"])
 
     def _trunk(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the shared layers by name, (B, width) each: ``conv_1`` to ``fc_1``."""
+        """Return the shared layers by name: convolutions (B, channels, length), then ``fc_1``."""
         h = batch["features"].unsqueeze(1)  # (B, 1, F)
         convolutions = {"conv_1": self.conv_1, "conv_4": self.conv_4, "conv_7": self.conv_7}
         layers: dict[str, Tensor] = {}
         for (name, conv), (window, stride) in zip(convolutions.items(), POOLS, strict=True):
-            h = F.relu(F.max_pool1d(conv(F.pad(h, (3, 4))), window, stride))
-            layers[name] = h.flatten(1)
+            layers[name] = h = convolved(h, conv, PADDING, window, stride)
         # for F = 60: (B, 20, 30), (B, 40, 12), (B, 60, 6)
-        layers["fc_1"] = F.relu(self.fc_1(layers["conv_7"]))  # (B, 100)
+        layers["fc_1"] = F.relu(self.fc_1(h.flatten(1)))  # (B, 100)
         return layers
 
     def heads(self, h: Tensor) -> dict[str, Tensor]:
