@@ -136,6 +136,18 @@ class StackedTrainer:
         """Return the parameters that may move as tensors (K, ...), from ``vectors`` (K, d)."""
         shapes = dict(zip(self.layout.names, self.layout.shapes, strict=True))
         return {
-            name: vectors[:, self.layout.slices[name]].reshape(-1, *shapes[name]).contiguous()
+            name: _laid_out(vectors[:, self.layout.slices[name]].reshape(-1, *shapes[name]))
             for name in self.live
         }
+
+
+def _laid_out(params: Tensor) -> Tensor:
+    """Return a copy of ``params`` (K, ...) that lies in memory as its gradients will.
+
+    Batched matrix products leave those of a matrix (O, I), or of a kernel (O, C, taps), with the
+    last two axes swapped: a step that reads one order and writes the other takes several times as
+    long.
+    """
+    if params.dim() < 3:
+        return params.clone()
+    return params.transpose(-1, -2).clone(memory_format=torch.contiguous_format).transpose(-1, -2)

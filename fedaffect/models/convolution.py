@@ -18,7 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_ops = torch.ops.aten
+# what autograd itself calls; bound once, since looking an operation up takes as long as a small one
+_pool = torch.ops.aten.max_pool2d_with_indices.default
+_pool_backward = torch.ops.aten.max_pool2d_with_indices_backward.default
+_relu_backward = torch.ops.aten.threshold_backward.default
 
 
 def convolved(
@@ -60,7 +63,7 @@ class _Convolved(torch.autograd.Function):
         networks = x.shape[:-3].numel()
         windows, channels, length = x.shape[-3:]
         outputs, _, taps = weight.shape[-3:]
-        padded = F.pad(x.transpose(-1, -2), (0, 0, *padding)).contiguous()  # (K, B, T, C)
+        padded = torch.constant_pad_nd(x.transpose(-1, -2), (0, 0, *padding)).contiguous()
         step = channels * (length + sum(padding))
         rows = length + sum(padding) - taps + 1
         columns = padded.as_strided(
@@ -68,7 +71,7 @@ class _Convolved(torch.autograd.Function):
         ).reshape(networks, windows * rows, taps * channels)
         kernel = weight.transpose(-1, -2).reshape(networks, outputs, taps * channels)
         maps = torch.bmm(columns, kernel.transpose(1, 2))  # (K, B R, O)
-        pooled, places = _ops.max_pool2d_with_indices(
+        pooled, places = _pool(
             maps.view(networks * windows, 1, rows, outputs).permute(0, 3, 1, 2),
             (1, window),
             (1, stride),
@@ -101,10 +104,10 @@ class _Convolved(torch.autograd.Function):
         networks, by_row, wide = columns.shape
         windows, channels, length = x.shape[-3:]
         outputs, rows = kernel.shape[1], length + sum(padding) - weight.shape[-1] + 1
-        of_pooled = _ops.threshold_backward(gradients[0], pooled, 0)  # 0 where ReLU cut off
+        of_pooled = _relu_backward(gradients[0], pooled, 0)  # 0 where ReLU cut off
         of_pooled = of_pooled.transpose(-1, -2).reshape(networks, -1, outputs)  # (K, B P, O)
         batch, left = networks * windows, pooled.shape[-1]
-        of_maps = _ops.max_pool2d_with_indices_backward(
+        of_maps = _pool_backward(
             of_pooled.view(batch, 1, left, outputs).permute(0, 3, 1, 2),
             # tells sizes and the order in memory
             columns.new_empty(batch, 1, rows, outputs).permute(0, 3, 1, 2),
