@@ -5,20 +5,21 @@ rest. Here windows lie with their channels side by side, so that a convolution i
 product and pooling compares whole rows. The meaning, the place of a maximum among equal ones and
 the gradient of zero included, is that of the stock layers; sums are taken in another order.
 
-Shapes: K networks, B windows in the batch of each, C channels in and O out, L places, k taps of
-the kernel, R places after the convolution, P after pooling.
+Shapes: K networks, B windows in the batch of each, C channels in and O out, L places, T places
+with padding, k taps of the kernel, R places after the convolution, P after pooling.
 """
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import debug_unwrap, vjp, vmap
 
-# what autograd itself calls; bound once, since looking an operation up takes as long as a small one
+# what autograd itself calls; bound once, since to look one up takes as long as a small operation
 _pool = torch.ops.aten.max_pool2d_with_indices.default
 _pool_backward = torch.ops.aten.max_pool2d_with_indices_backward.default
 _relu_backward = torch.ops.aten.threshold_backward.default
@@ -29,27 +30,46 @@ def convolved(
 ) -> Tensor:
     """Return ``relu(max_pool(layer(pad(x))))``, (B, O, P).
 
+    PyTorch's own layers do it where nothing is trained, where someone listens to the layer through
+    hooks, and on a GPU.
+
     Args:
         x: (B, C, L).
-        layer: The convolution, which moves by 1 and pads nothing itself. Where someone listens to
-            it through hooks, it is called.
+        layer: The convolution, which moves by 1 and pads nothing itself.
         padding: Zeros to the left and to the right.
         window: Places that pooling takes the maximum of.
         stride: Places between two windows of pooling.
     """
-    bias = layer.bias
+    weight, bias = layer.weight, layer.bias
     if bias is None or layer._forward_hooks or not torch.is_grad_enabled() or x.is_cuda:
         return F.relu(F.max_pool1d(layer(F.pad(x, padding)), window, stride))
-    pooled, *_ = _Convolved.apply(x, layer.weight, bias, padding, window, stride)  # type: ignore[no-untyped-call]
-    assert isinstance(pooled, Tensor)
+    return _convolved(x, weight, bias, padding, window, stride)
+
+
+def _convolved(x: Tensor, weight: Tensor, bias: Tensor, *how: Any) -> Tensor:
+    plain = debug_unwrap(x) is x and debug_unwrap(weight) is weight and debug_unwrap(bias) is bias
+    operation = _Convolved if plain else _Transformed
+    pooled: Tensor = operation.apply(x, weight, bias, *how)  # type: ignore[no-untyped-call]
     return pooled
 
 
 def _stock(
-    x: Tensor, weight: Tensor, bias: Tensor, padding: tuple[int, int], window: int, stride: int
-) -> Tensor:
-    """Return the same from PyTorch's own operations, for one network."""
-    return F.relu(F.max_pool1d(F.conv1d(F.pad(x, padding), weight, bias), window, stride))
+    networks: bool, padding: tuple[int, int], window: int, stride: int
+) -> Callable[..., Tensor]:
+    """Return what PyTorch's own operations make of ``x``, ``weight`` and ``bias``.
+
+    Args:
+        networks: Whether all of them have K in front.
+        padding: See :func:`convolved`, as for the others.
+        window: Places that pooling takes the maximum of.
+        stride: Places between two windows of pooling.
+    """
+
+    def of(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        maps = F.conv1d(F.pad(x, padding), weight, bias)
+        return F.relu(F.max_pool1d(maps, window, stride))
+
+    return vmap(of) if networks else of
 
 
 class _Convolved(torch.autograd.Function):
@@ -57,56 +77,49 @@ class _Convolved(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        x: Tensor, weight: Tensor, bias: Tensor, padding: tuple[int, int], window: int, stride: int
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return (B, O, P), and for the gradient: columns, kernel, places of the maxima."""
-        networks = x.shape[:-3].numel()
-        windows, channels, length = x.shape[-3:]
-        outputs, _, taps = weight.shape[-3:]
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        padding: tuple[int, int],
+        window: int,
+        stride: int,
+    ) -> Tensor:
+        """Return (B, O, P)."""
+        *stacks, windows, channels, length = x.shape
+        networks = stacks[0] if stacks else 1
+        outputs, taps = weight.shape[-3], weight.shape[-1]
+        places, wide = sum(padding) + length, taps * channels
+        rows, batch = places - taps + 1, networks * windows
         padded = torch.constant_pad_nd(x.transpose(-1, -2), (0, 0, *padding)).contiguous()
-        step = channels * (length + sum(padding))
-        rows = length + sum(padding) - taps + 1
-        columns = padded.as_strided(
-            (networks, windows, rows, taps * channels), (windows * step, step, channels, 1)
-        ).reshape(networks, windows * rows, taps * channels)
-        kernel = weight.transpose(-1, -2).reshape(networks, outputs, taps * channels)
+        columns = padded.as_strided((batch, rows, wide), (places * channels, channels, 1)).reshape(
+            networks, windows * rows, wide
+        )
+        kernel = weight.transpose(-1, -2).reshape(networks, outputs, wide)
         maps = torch.bmm(columns, kernel.transpose(1, 2))  # (K, B R, O)
-        pooled, places = _pool(
-            maps.view(networks * windows, 1, rows, outputs).permute(0, 3, 1, 2),
-            (1, window),
-            (1, stride),
-        )  # (K B, O, 1, P), channels last in memory
-        pooled = pooled.permute(0, 2, 3, 1).view(networks, -1, outputs)
+        maps = maps.view(batch, 1, rows, outputs).permute(0, 3, 1, 2)  # channels last in memory
+        found, chosen = _pool(maps, (1, window), (1, stride))  # (K B, O, 1, P)
+        found = found.permute(0, 2, 3, 1).view(*stacks, windows, chosen.shape[-1], outputs)
         # the bias is the same at all places: added after pooling, it is added less often
-        pooled.add_(bias.view(networks, 1, outputs)).relu_()
-        pooled = pooled.view(*x.shape[:-2], places.shape[-1], outputs).transpose(-1, -2)
-        return pooled, columns, kernel, places
+        found.add_(bias.view(*stacks, 1, 1, outputs)).relu_()
+        pooled: Tensor = found.transpose(-1, -2)
+        ctx.how = padding, window, stride, rows
+        ctx.save_for_backward(x, weight, bias, pooled, columns, kernel, chosen)
+        return pooled
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        """Keep what the gradient needs."""
-        x, weight, bias, *ctx.sizes = inputs
-        ctx.mark_non_differentiable(*output[1:])
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(x, weight, bias, *output)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of ``x``, ``weight`` and ``bias``."""
-        if gradients[0] is None:
-            return (None,) * 6
-        x, weight, bias, pooled, columns, kernel, places = ctx.saved_tensors
-        padding, window, stride = ctx.sizes
+        x, weight, bias, pooled, columns, kernel, chosen = ctx.saved_tensors
+        padding, window, stride, rows = ctx.how
         if torch.is_grad_enabled():  # it will be differentiated once more
-            stock = partial(_stock, padding=padding, window=window, stride=stride)
-            of_all = stock if x.dim() == 3 else torch.func.vmap(stock)
-            return *torch.func.vjp(of_all, x, weight, bias)[1](gradients[0]), None, None, None
-        networks, by_row, wide = columns.shape
-        windows, channels, length = x.shape[-3:]
-        outputs, rows = kernel.shape[1], length + sum(padding) - weight.shape[-1] + 1
-        of_pooled = _relu_backward(gradients[0], pooled, 0)  # 0 where ReLU cut off
-        of_pooled = of_pooled.transpose(-1, -2).reshape(networks, -1, outputs)  # (K, B P, O)
-        batch, left = networks * windows, pooled.shape[-1]
+            again = vjp(_stock(x.dim() > 3, padding, window, stride), x, weight, bias)[1]
+            return *again(gradients[0]), None, None, None
+        channels, length = x.shape[-2:]
+        networks, outputs, wide = kernel.shape
+        batch, left = len(chosen), chosen.shape[-1]
+        of_pooled = _relu_backward(gradients[0], pooled, 0).transpose(-1, -2)
+        of_pooled = of_pooled.reshape(networks, batch // networks * left, outputs)
         of_maps = _pool_backward(
             of_pooled.view(batch, 1, left, outputs).permute(0, 3, 1, 2),
             # tells sizes and the order in memory
@@ -116,24 +129,42 @@ class _Convolved(torch.autograd.Function):
             (0, 0),
             (1, 1),
             False,
-            places,
+            chosen,
         )
-        of_maps = of_maps.permute(0, 2, 3, 1).view(networks, by_row, outputs)
+        of_maps = of_maps.permute(0, 2, 3, 1).view(networks, batch // networks * rows, outputs)
         of_kernel = torch.bmm(of_maps.transpose(1, 2), columns)  # (K, O, k C)
-        of_weight = (
-            of_kernel.view(*weight.shape[:-2], weight.shape[-1], channels)
-            .transpose(-1, -2)
-            .contiguous()
-        )
-        of_x = None
-        if ctx.needs_input_grad[0]:
-            of_columns = torch.bmm(of_maps, kernel).view(batch, rows * wide)
-            of_padded = _overlapped(of_columns, rows, wide, channels)
-            of_x = of_padded.narrow(1, padding[0], length).transpose(1, 2).view(x.shape)
-        return of_x, of_weight, of_pooled.sum(1).view(bias.shape), None, None, None
+        of_weight = of_kernel.view(*weight.shape[:-2], -1, channels).transpose(-1, -2)
+        of_bias = of_pooled.sum(1).view(bias.shape)
+        if not ctx.needs_input_grad[0]:
+            return None, of_weight, of_bias, None, None, None
+        of_columns = torch.bmm(of_maps, kernel).view(batch, rows, wide)
+        of_x = _overlapped(of_columns, channels).narrow(1, padding[0], length)
+        return of_x.transpose(1, 2).view(x.shape), of_weight, of_bias, None, None, None
+
+
+class _Transformed(torch.autograd.Function):
+    """The same under ``torch.func``: ``vmap`` lays networks side by side."""
 
     @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], *given: Any) -> tuple[Any, Any]:
+    def forward(x: Tensor, weight: Tensor, bias: Tensor, *how: Any) -> Tensor:
+        """Return (B, O, P)."""
+        return _stock(x.dim() > 3, *how)(x, weight, bias)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Keep what the gradient needs."""
+        ctx.save_for_backward(*inputs[:3])
+        ctx.how = inputs[3:]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of ``x``, ``weight`` and ``bias``."""
+        given = ctx.saved_tensors
+        again = vjp(_stock(given[0].dim() > 3, *ctx.how), *given)[1]
+        return *again(gradients[0]), None, None, None
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *given: Any) -> tuple[Tensor, int]:
         """Lay the networks side by side; those that are stacks already become a longer one."""
         tensors = [
             one.expand(info.batch_size, *one.shape) if dim is None else one.movedim(dim, 0)
@@ -141,29 +172,27 @@ class _Convolved(torch.autograd.Function):
         ]
         stacks = tensors[0].shape[:-3]
         flat = [one.flatten(0, len(stacks) - 1) for one in tensors]
-        pooled, *rest = _Convolved.apply(*flat, *given[3:])  # type: ignore[no-untyped-call]
-        return (pooled.unflatten(0, stacks), *rest), 0
+        pooled = _convolved(*flat, *given[3:])
+        return pooled.view(*stacks, *pooled.shape[1:]), 0
 
 
-def _overlapped(columns: Tensor, rows: int, wide: int, step: int) -> Tensor:
-    """Return the sum of rows that begin ``step`` after each other.
+def _overlapped(columns: Tensor, step: int) -> Tensor:
+    """Return the sum of rows that begin ``step`` numbers after each other.
 
     Args:
-        columns: (n, rows wide).
-        rows: Rows in each of n.
-        wide: Length of a row, a multiple of ``step``.
-        step: Numbers between the beginnings of two rows.
+        columns: (n, R, wide), contiguous.
+        step: A divisor of ``wide``.
 
     Returns:
-        (n, rows - 1 + wide / step, step).
+        (n, R - 1 + wide / step, step).
     """
-    n, apart = len(columns), wide // step  # rows this far apart do not overlap
-    length = rows - 1 + apart
-    total = columns.new_zeros(n, length, step)
+    n, rows, wide = columns.shape
+    apart = wide // step  # rows this far apart do not overlap
+    total = columns.new_zeros(n, rows - 1 + apart, step)
+    length = total.stride(0)
     for first in range(min(apart, rows)):
-        count = (rows - first + apart - 1) // apart
-        ends = total.as_strided((n, count, wide), (length * step, wide, 1), first * step)
-        ends.add_(
-            columns.as_strided((n, count, wide), (rows * wide, apart * wide, 1), first * wide)
+        size = (n, (rows - first + apart - 1) // apart, wide)
+        total.as_strided(size, (length, wide, 1), first * step).add_(
+            columns.as_strided(size, (rows * wide, apart * wide, 1), first * wide)
         )
     return total
