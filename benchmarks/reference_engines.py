@@ -14,6 +14,7 @@ HERE = Path(__file__).resolve().parent
 ENGINES = (
     "loop",
     "loop-2",
+    "loop-own",
     "local",
     "local-2",
     "local-stack",
@@ -45,11 +46,13 @@ class EngineName:
         kind: One of ``KINDS``.
         workers: Processes that train.
         stacked: Whether clients train side by side.
+        own: Whether the plain loop trains the package's network, not that of PyTorch's layers.
     """
 
     kind: str
     workers: int
     stacked: bool
+    own: bool
 
     @classmethod
     def read(cls, name: str) -> EngineName:
@@ -61,10 +64,10 @@ class EngineName:
         kind, *rest = name.split("-")
         numbers = [int(word) for word in rest if word.isdigit()]
         others = [word for word in rest if not word.isdigit()]
-        allowed = [["stack"], []] if kind in ("local", "ray") else [[]]
-        if kind not in KINDS or others not in allowed or len(numbers) > 1 or numbers == [0]:
+        allowed = {"local": "stack", "ray": "stack", "loop": "own"}.get(kind)
+        if kind not in KINDS or others not in ([], [allowed]) or len(numbers) > 1 or numbers == [0]:
             raise ValueError(f"there is no engine {name}")
-        return cls(kind, numbers[0] if numbers else 1, bool(others))
+        return cls(kind, numbers[0] if numbers else 1, others == ["stack"], others == ["own"])
 
     @property
     def why_not(self) -> str:
@@ -78,7 +81,7 @@ class EngineName:
         if self.kind in ("local", "ray"):
             return _module(python, "package", self.kind, count, str(int(self.stacked)), text)
         if self.kind == "loop":
-            return _module(python, "plain_loop", count, text)
+            return _module(python, "plain_loop", count, str(int(self.own)), text)
         if self.kind == "flower":
             return _module(python, "flower_simulation", count, text)
         if self.kind == "opacus":

@@ -125,6 +125,7 @@ def main(engine: str, workers: int, stacked: bool, work: Work) -> None:
             budget=None,
             stack=largest_stack(work.clients) if stacked else 1,
             min_success=1.0,
+            trusts_nodes=True,
         )
         loop.train(initial, work.sizes, 0, after_round)
     finally:

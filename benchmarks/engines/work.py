@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch.nn.utils import clip_grad_norm_
 
-from fedaffect.models.stress_identity_cnn import StressIdentityCNN
+from fedaffect.models.stress_identity_cnn import PADDING, POOLS, StressIdentityCNN
 from fedaffect.rng import generator, torch_seed
 
 FEATURES, IDENTITIES = 60, 15
@@ -109,11 +109,28 @@ def tensors(work: Work, clients: Sequence[int]) -> dict[int, Tensors]:
     return made
 
 
-def network(work: Work) -> StressIdentityCNN:
-    """Return the network with its initial values, ready to train."""
+class PlainNetwork(StressIdentityCNN):
+    """The network of PyTorch's own layers in the order of the paper, as one would write it."""
+
+    def _trunk(self, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        h = batch["features"].unsqueeze(1)
+        for conv, (window, stride) in zip(
+            (self.conv_1, self.conv_4, self.conv_7), POOLS, strict=True
+        ):
+            h = F.max_pool1d(F.relu(conv(F.pad(h, PADDING))), window, stride)
+        return {"fc_1": F.relu(self.fc_1(h.flatten(1)))}
+
+
+def network(work: Work, own: bool = False) -> StressIdentityCNN:
+    """Return the network with its initial values, ready to train.
+
+    Args:
+        work: What is trained.
+        own: With the package's convolutions instead of PyTorch's.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(work.seed, "initial"))
-        return StressIdentityCNN(**work.network).train()
+        return (StressIdentityCNN if own else PlainNetwork)(**work.network).train()
 
 
 def batch_order(work: Work, client: int, server_round: int) -> torch.Tensor:

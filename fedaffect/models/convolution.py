@@ -17,12 +17,13 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import debug_unwrap, vjp, vmap
+from torch.func import vjp, vmap
 
 # what autograd itself calls; bound once, since to look one up takes as long as a small operation
 _pool = torch.ops.aten.max_pool2d_with_indices.default
 _pool_backward = torch.ops.aten.max_pool2d_with_indices_backward.default
 _relu_backward = torch.ops.aten.threshold_backward.default
+_is_wrapped = torch._C._functorch.is_functorch_wrapped_tensor  # by torch.func
 
 
 def convolved(
@@ -47,8 +48,8 @@ def convolved(
 
 
 def _convolved(x: Tensor, weight: Tensor, bias: Tensor, *how: Any) -> Tensor:
-    plain = debug_unwrap(x) is x and debug_unwrap(weight) is weight and debug_unwrap(bias) is bias
-    operation = _Convolved if plain else _Transformed
+    transformed = _is_wrapped(x) or _is_wrapped(weight) or _is_wrapped(bias)
+    operation = _Transformed if transformed else _Convolved
     pooled: Tensor = operation.apply(x, weight, bias, *how)  # type: ignore[no-untyped-call]
     return pooled
 

@@ -139,7 +139,7 @@ def test_another_order_of_the_batches_is_another_work() -> None:
 
     threads = torch.get_num_threads()
     work = Work(clients=3, samples=40, batch_size=16)
-    start, train = read_flat(network(work)), share_of(work, range(3))
+    start, train = read_flat(network(work)), share_of(work, range(3), own=False)
     first, again, other = (float(train(start, number).norm()) for number in (1, 1, 2))
     assert first == again
     assert abs(other / first - 1) > 50 * SAME_WORK
@@ -204,7 +204,9 @@ def test_unknown_engines_and_too_few_rounds_are_refused() -> None:
     from reference_work import Measurement
 
     names = [EngineName.read(name) for name in (*ENGINES, *PRIVATE_ENGINES)]
-    assert EngineName("local", 2, True) in names and EngineName("flower", 1, False) in names
+    assert EngineName("local", 2, True, False) in names
+    assert EngineName("flower", 1, False, False) in names
+    assert EngineName("loop", 1, False, True) in names
     for name in ("lokal", "loop-stack", "pfl-0", "ray-2-heap", "local-2-2"):
         with pytest.raises(ValueError, match="no engine"):
             Measurement.of({"name": "x", "engines": [name]})
