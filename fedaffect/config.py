@@ -163,7 +163,7 @@ class AuditConfig(Section):
 class RunSection(Section):
     """Where and how the run is carried out; only ``seed`` and ``dtype`` change a result.
 
-    ``stack`` changes its rounding: how many clients train side by side.
+    ``stack`` and ``device`` change its rounding: how many clients train side by side, and on what.
     """
 
     seed: int = 0
@@ -172,6 +172,7 @@ class RunSection(Section):
     ray_address: str | None = None
     dtype: Literal["float32", "float64"] = "float32"
     stack: Literal["auto", "on", "off"] | int = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     out: CleanPath | None = None
     reference: bool = True
 

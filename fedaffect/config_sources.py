@@ -63,6 +63,7 @@ FLAGS: dict[str, str] = {
     "ray_address": "run.ray_address",
     "dtype": "run.dtype",
     "stack": "run.stack",
+    "device": "run.device",
     "out": "run.out",
     "reference": "run.reference",
 }

@@ -36,7 +36,7 @@ def starting(planned: Outline, run_id: str) -> Iterator[Callable[[], SimulationG
 def _start(planned: Outline, run_id: str) -> SimulationGrid:
     run = planned.config.run
     engine = registry.resolve("engine", run.engine)
-    grid: SimulationGrid = engine(run_id, run.workers, run.ray_address)
+    grid: SimulationGrid = engine(run_id, run.workers, run.ray_address, run.device)
     return grid
 
 

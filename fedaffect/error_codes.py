@@ -36,6 +36,7 @@ CODES: dict[str, str] = {
     "E238": "audit.canaries where they would audit nothing that is promised",
     "E239": "a defence that does not go with the tasks, or takes no strength",
     "E240": "a Ray cluster that does not answer",
+    "E241": "a GPU that is asked for and not there",
     "E260": "a --fail-if that cannot be read",
     "E261": "a grid without an axis, a malformed axis, or a key that is unknown or there twice",
     "E262": "values of a grid that are missing, malformed, or there twice",

@@ -63,7 +63,11 @@ def _planned(config: RunConfig) -> Instead:
 def _as_typed(config: RunConfig) -> RunConfig:
     """Return ``config`` without what is decided by itself, where that decides the same."""
     typed = config
-    for key, default in (("data.eval", "auto"), ("synthetic.people", None)):
+    for key, default in (
+        ("data.eval", "auto"),
+        ("run.device", "auto"),
+        ("synthetic.people", None),
+    ):
         bare = typed.replace({key: default})
         if bare != typed and outline(bare).config == config:
             typed = bare

@@ -16,6 +16,7 @@ from fedaffect.data.schema import Dataset, channels_of
 from fedaffect.defences.base import Defence
 from fedaffect.defences.choice import with_defence
 from fedaffect.defences.none import UNDEFENDED
+from fedaffect.device import device_of
 from fedaffect.errors import UsageError
 from fedaffect.models.factory import ModelFactory
 from fedaffect.params import Layout
@@ -71,10 +72,10 @@ def outline(config: RunConfig) -> Outline:
 
     Raises:
         UsageError: E221 more clients than people; E222 the budget cannot be met; E239 a defence
-            that does not go with the tasks; and others.
+            that does not go with the tasks; E241 no GPU where one is asked for; and others.
         DataError: the data root is missing or incomplete.
     """
-    start, config = with_release(_with_clients_and_people(config))
+    start, config = with_release(_with_clients_and_people(_with_device(config)))
     defence, config = with_defence(config)
     dataset = _dataset(config)
     subjects = dataset.subjects(config.data.root)
@@ -197,6 +198,12 @@ def _dataset(config: RunConfig) -> Dataset:
             do="name the data set of that folder with --data, or drop --data-root",
         )
     return dataset
+
+
+def _with_device(config: RunConfig) -> RunConfig:
+    run = config.run
+    elsewhere = run.engine == "ray" and run.ray_address is not None
+    return config.replace({"run.device": device_of(run.device, elsewhere=elsewhere)})
 
 
 def _with_clients_and_people(config: RunConfig) -> RunConfig:

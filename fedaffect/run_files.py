@@ -24,7 +24,7 @@ def write_before(folder: Path, experiment: Experiment) -> None:
         StorageError: E803 the disk refuses.
     """
     write_text_atomic(folder / "config.toml", to_toml(public_config(experiment.config)))
-    write_json_atomic(folder / "env.json", environment())
+    write_json_atomic(folder / "env.json", environment(experiment.config.run.device))
     write_json_atomic(folder / "data_manifest.json", _manifest(experiment))
     write_json_atomic(folder / "partition.json", _who_holds_what(experiment))
 

@@ -15,6 +15,7 @@ from typing import Any
 from fedaffect.build import Experiment
 from fedaffect.config import RunConfig
 from fedaffect.data.splits import Split
+from fedaffect.device import gpu_name
 from fedaffect.forecasts import advised_forecast
 from fedaffect.home import state_home
 from fedaffect.outline import Outline
@@ -167,7 +168,7 @@ def record_of(
             workers=workers,
             config=public_config(config),
             config_sha256=hashlib.sha256(to_toml(public_config(config)).encode()).hexdigest(),
-            environment=environment(),
+            environment=environment(config.run.device),
         ),
         data=_data(experiment),
         model=ModelSummary(
@@ -194,20 +195,25 @@ def public_config(config: RunConfig) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude={"run": {"out"}})
 
 
-def environment() -> dict[str, Any]:
-    """Return versions and machine: what decides speed and rounding, and nothing secret."""
+def environment(device: str = "cpu") -> dict[str, Any]:
+    """Return versions and machine: what decides speed and rounding, and nothing secret.
+
+    Args:
+        device: Where clients train; with ``cuda`` the GPU is named, too.
+    """
     packages = {}
     for name in PACKAGES:
         try:
             packages[name] = version(name)
         except PackageNotFoundError:
             packages[name] = "missing"
-    return {
+    machine = {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
         "packages": packages,
     }
+    return machine | {"gpu": gpu_name()} if device == "cuda" else machine
 
 
 def _data(experiment: Experiment) -> DataSummary:

@@ -61,6 +61,7 @@ def test_every_key_can_come_from_the_environment(key: str) -> None:
         "federation.class_weights": "client",
         "run.engine": "local",
         "run.dtype": "float64",
+        "run.device": "cpu",
         "run.reference": "false",
         "data.allow_missing": "true",
         "synthetic.session_s": "90",

@@ -80,6 +80,7 @@ OTHER: dict[str, Any] = {
     "defence.strength": 0.7,
     "run.seed": 7,
     "run.stack": "on",
+    "run.device": "cuda",
     "run.dtype": "float64",
 }
 ONLY_HOW = {

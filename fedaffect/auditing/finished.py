@@ -71,6 +71,9 @@ def checked_record(folder: Path) -> RunRecord:
 def finished_run(folder: Path, record: RunRecord, stage: Callable[[str], None]) -> FinishedRun:
     """Build the run in ``folder`` anew and read its model.
 
+    What was trained on a GPU is attacked on the CPU where there is none; then its uploads, whose
+    last bits would be others, are not replayed.
+
     Args:
         folder: Folder of the run.
         record: Its record.
@@ -81,6 +84,8 @@ def finished_run(folder: Path, record: RunRecord, stage: Callable[[str], None]) 
         StorageError: E822 the model is none of this version.
     """
     config, _ = resolve({}, (), folder / "config.toml", {})
+    if config.run.device == "cuda":
+        config = config.replace({"run.device": "auto"})
     experiment = build(config, stage)
     refuse_other_data(folder, experiment.table.fingerprint)
     return FinishedRun(folder, record, experiment, _model(folder, experiment))

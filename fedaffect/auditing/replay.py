@@ -203,5 +203,6 @@ def _check_same_steps(run: FinishedRun) -> None:
         NotReplayableError: code, libraries or machine are others.
     """
     code = json.loads((run.folder / IDENTITY_NAME).read_bytes())["code"]
-    if code != code_digest() or run.record.provenance.environment != summary.environment():
+    here = summary.environment(run.experiment.config.run.device)
+    if code != code_digest() or run.record.provenance.environment != here:
         raise NotReplayableError("code, libraries or machine are not those of the run")

@@ -39,13 +39,16 @@ def plan_lines(
         folder: Where the run goes; ``None`` for a dry run.
         spent: What other runs on the same data have spent.
     """
+    from fedaffect.device import named
+
     c, layout, f = outline.config, outline.factory.layout, outline.config.federation
     heads = ", ".join(f"{t.name}({t.n_outputs})" for t in outline.factory.build().tasks)
     lines = [
         f"  run      {folder or 'dry run: nothing is trained'}   seed {c.run.seed}",
         f"  model    {c.model.name}, {layout.size:,} parameters, tasks {heads}",
         f"  rounds   {c.rounds} x {outline.folds} fold(s), {f.clients} clients, {f.strategy}, "
-        f"{c.local_epochs} local epoch(s), {f.optimizer} {c.lr:g}, engine {c.run.engine}",
+        f"{c.local_epochs} local epoch(s), {f.optimizer} {c.lr:g}",
+        f"  machine  engine {c.run.engine}, clients train on {named(c.run.device)}",
         *_released(outline),
         *_defence(outline),
     ]

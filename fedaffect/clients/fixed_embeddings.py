@@ -48,5 +48,5 @@ class FixedEmbeddings:
             self.made_with, self.known = [p.detach().clone() for p in self.shared], {}
         if client_id not in self.known:
             with torch.no_grad():
-                self.known[client_id] = self.model.embed({"features": x})
+                self.known[client_id] = self.model.embed({"features": x.to(self.shared[0].device)})
         return {EMBEDDING: self.known[client_id]}

@@ -77,14 +77,22 @@ class ClientData:
         return digest.digest()
 
 
+def labels_of(data: ClientData) -> dict[str, torch.Tensor]:
+    """Return the labels of a client's windows on the CPU, task name to (n,) int64."""
+    return {
+        task: torch.tensor(y, dtype=torch.int64, device="cpu") for task, y in data.labels.items()
+    }
+
+
 class ResidentModel:
     """A model that is moved along flat gradients, and the data of the clients that it meets.
 
     The model's parameters are views of one vector (d,), so that copying, clipping and stepping
-    are single operations whatever the number of layers.
+    are single operations whatever the number of layers. Windows are moved to the model's device
+    once; global parameters and updates come from the CPU and go back there.
 
     Args:
-        model: The network; its parameters become views.
+        model: The network, on the device that is to train it; its parameters become views.
         strategy: What a client minimises.
         plan: How every client trains.
         frozen: Mask of the coordinates that never move, (d,) bool.
@@ -100,9 +108,10 @@ class ResidentModel:
         self.model = model
         self.strategy = strategy
         self.plan = plan
-        self.frozen = None if frozen is None else torch.from_numpy(frozen)
         self.params = list(model.parameters())
         self.vector = read_flat(model)  # (d,), in the order of the layout
+        self.device = self.vector.device
+        self.frozen = None if frozen is None else torch.from_numpy(frozen).to(self.device)
         self.gradient = torch.zeros_like(self.vector)  # (d,)
         for param, view in zip(self.params, self._views(self.vector), strict=True):
             param.data = view
@@ -126,15 +135,15 @@ class ResidentModel:
             return {}
         with torch.no_grad():
             width = self.model.embed({"features": x[:1]}).shape[1]
-        return {NOISE: torch.from_numpy(stream.standard_normal((len(x), width))).to(self.dtype)}
+        drawn = torch.from_numpy(stream.standard_normal((len(x), width)))
+        return {NOISE: drawn.to(self.device, self.dtype)}
 
     def _move(self) -> None:
         """Step once against ``gradient``, bounded, its frozen coordinates left out."""
         if self.frozen is not None:
             self.gradient.masked_fill_(self.frozen, 0.0)
-        bound = self.plan.max_grad_norm
-        if bound is not None and (norm := float(torch.linalg.vector_norm(self.gradient))) > bound:
-            self.gradient.mul_(bound / norm)
+        if self.plan.max_grad_norm is not None:
+            _shorten(self.gradient, self.plan.max_grad_norm)
         self.optimizer.step(self.gradient)
 
     def _views(self, vector: torch.Tensor) -> list[torch.Tensor]:
@@ -144,10 +153,10 @@ class ResidentModel:
 
     def _tensors(self, data: ClientData) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         if data.client_id not in self.resident:
-            x = torch.tensor(data.features, dtype=self.dtype)
+            x = torch.tensor(data.features, dtype=self.dtype, device=self.device)
             self.resident[data.client_id] = (
                 x,
-                {task: torch.tensor(y, dtype=torch.int64) for task, y in data.labels.items()},
+                {task: y.to(self.device) for task, y in labels_of(data).items()},
             )
         return self.resident[data.client_id]
 
@@ -173,30 +182,48 @@ class Trainer(ResidentModel):
             server_round: Number of the round, from 1.
         """
         x, labels = self._tensors(data)
-        anchors = self._views(global_params)
-        self._begin(global_params)
+        start = global_params.to(self.device)
+        anchors = self._views(start)
+        self._begin(start)
         order_rng = rng.generator(self.plan.seed, "batch", fold, data.client_id, server_round)
         noise_rng = rng.generator(self.plan.seed, "defence", fold, data.client_id, server_round)
         weights = NO_WEIGHTS
         if self.plan.class_weights == "client":
-            weights = own_class_weights(self.model.tasks, labels, self.dtype)
+            own = own_class_weights(self.model.tasks, labels_of(data), self.dtype)
+            weights = {task: weight.to(self.device) for task, weight in own.items()}
         fixed = self.embeddings.of(data.client_id, x) if self.embeddings else {}
         losses: list[torch.Tensor] = []
         for _ in range(self.plan.local_epochs):
-            order = torch.from_numpy(order_rng.permutation(len(data)))
+            order = torch.from_numpy(order_rng.permutation(len(data))).to(self.device)
             windows = {"features": x, **labels, **fixed, **self._noise(noise_rng, x)}
             shuffled = {name: column[order] for name, column in windows.items()}
             for batch in _batches(shuffled, self.plan.batch_size):
                 loss = multitask_loss(self.model.tasks, self.model(batch), batch, weights)
                 losses.append(loss.detach())
                 self._step(self.strategy.client_loss(loss, self.params, anchors))
-        return self.vector - global_params, float(torch.stack(losses).double().mean())
+        return (self.vector - start).cpu(), float(torch.stack(losses).double().mean())
 
     def _step(self, objective: torch.Tensor) -> None:
         """Move the parameters once, down the gradient of ``objective`` (scalar)."""
         parts = torch.autograd.grad(objective, self.params, materialize_grads=True)
         torch.cat([part.reshape(-1) for part in parts], out=self.gradient)
         self._move()
+
+
+def _shorten(gradient: torch.Tensor, bound: float) -> None:
+    """Scale ``gradient`` (d,) in place to a norm of at most ``bound``."""
+    norm = torch.linalg.vector_norm(gradient)
+    if gradient.device.type != "cpu":  # to look at the norm would wait for the device
+        gradient.mul_(scale_within(norm, bound))
+    elif (length := float(norm)) > bound:
+        gradient.mul_(bound / length)
+
+
+def scale_within(norm: torch.Tensor, bound: float) -> torch.Tensor:
+    """Return what shortens a vector of length ``norm`` () to ``bound``; 1 where it is no longer."""
+    length = norm.double()
+    shorter = torch.full_like(length, bound) / length  # a number / a tensor rounds twice
+    return torch.where(length > bound, shorter, 1.0).to(norm.dtype)
 
 
 def _batches(
@@ -220,17 +247,15 @@ def multitask_loss(
     zeros, so that every parameter takes part in every step). ``weights`` are those of the classes,
     task name to (K,), where classes are weighted.
     """
-    total = torch.zeros((), dtype=next(iter(outputs.values())).dtype)
+    total = next(iter(outputs.values())).new_zeros(())
     for task in tasks:
         logits, y = outputs[task.name], batch[task.name]
         if task.kind == "regression":
             seen = ~torch.isnan(y)
             squared = (logits.squeeze(-1) - torch.nan_to_num(y)) ** 2
             total = total + (squared * seen).sum() / seen.sum().clamp(min=1)
-        elif bool((y != MISSING_LABEL).any()):
-            total = total + mean_cross_entropy(logits, y, weights.get(task.name))
         else:
-            total = total + logits.sum() * 0.0
+            total = total + mean_cross_entropy(logits, y, weights.get(task.name))
     return total + outputs[PENALTY].mean() if PENALTY in outputs else total
 
 
@@ -242,7 +267,7 @@ def per_sample_losses(
     A missing label adds zero. Nothing is divided by a count of labels: that would make a window's
     loss depend on the others in its batch.
     """
-    total = torch.zeros(len(batch["features"]), dtype=next(iter(outputs.values())).dtype)
+    total = next(iter(outputs.values())).new_zeros(len(batch["features"]))
     for task in tasks:
         logits, y = outputs[task.name], batch[task.name]
         if task.kind == "regression":

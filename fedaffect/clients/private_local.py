@@ -86,13 +86,14 @@ class PrivateTrainer(ResidentModel):
         q = sampling_rate(n, batch_size)
         x, labels = self._tensors(data)
         self._verify(x)
-        anchors = self._views(global_params)
-        self._begin(global_params)
+        start = global_params.to(self.device)
+        anchors = self._views(start)
+        self._begin(start)
         noise_rng = rng.generator(self.plan.seed, "defence", fold, data.client_id, server_round)
         losses = [np.zeros(0)]
         for step in range(local_steps(n, batch_size, self.plan.local_epochs)):
             chosen = draws.windows(fold, server_round, data.client_id, step, n, q)
-            at = torch.from_numpy(chosen)
+            at = torch.from_numpy(chosen).to(self.device)
             windows = {"features": x, **labels, **self._noise(noise_rng, x)}
             batch = {name: column[at] for name, column in windows.items()}
             clipped = self.per_sample.clipped_sum(batch, self._losses_of(batch), self.noise.clip)
@@ -104,14 +105,14 @@ class PrivateTrainer(ResidentModel):
             self._move()
             losses.append(clipped.losses)
         seen = np.concatenate(losses)
-        return self.vector - global_params, float(seen.mean()) if len(seen) else 0.0
+        return (self.vector - start).cpu(), float(seen.mean()) if len(seen) else 0.0
 
     def _losses_of(self, batch: dict[str, torch.Tensor]) -> LossesOf:
         return lambda outputs: per_sample_losses(self.model.tasks, outputs, batch)
 
     def _add_own_term(self, anchors: list[torch.Tensor]) -> None:
         """Add the gradient of the strategy's own term, such as FedProx's: it sees no data."""
-        loss = torch.zeros((), dtype=self.dtype, requires_grad=True)
+        loss = self.vector.new_zeros(()).requires_grad_()
         objective = self.strategy.client_loss(loss, self.params, anchors)
         if objective is not loss:
             slope, *parts = torch.autograd.grad(
@@ -124,7 +125,9 @@ class PrivateTrainer(ResidentModel):
         """Compare per-sample gradients with plain ones, once, on random windows shaped as ``x``."""
         if not self._verified:
             draw = torch.Generator().manual_seed(0)
-            probe = torch.randn((PROBE, *x.shape[1:]), generator=draw, dtype=self.dtype)
+            shape = (PROBE, *x.shape[1:])
+            drawn = torch.randn(shape, generator=draw, dtype=self.dtype, device=draw.device)
+            probe = drawn.to(self.device)
             self.model.train()
             noise_rng = rng.generator(0, "defence", "probe")
             self.per_sample.verify({"features": probe, **self._noise(noise_rng, probe)})

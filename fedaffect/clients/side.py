@@ -20,7 +20,7 @@ class ClientSide:
     """Everything that a node needs, and no secret: data, model, training plan, privacy.
 
     ``account`` is set under DP: the node's policy may refuse, and where the clients draw the
-    noise they are charged.
+    noise they are charged. ``device`` is where they train.
     """
 
     run: str
@@ -30,6 +30,7 @@ class ClientSide:
     mechanism: Mechanism
     folds: tuple[tuple[ClientData, ...], ...]
     account: AccountPlan | None = None
+    device: str = "cpu"
 
 
 def client_side(
@@ -61,6 +62,7 @@ def client_side(
         experiment.mechanism,
         tuple(_clients_of(fold, experiment.table.stress) for fold in experiment.folds),
         account,
+        experiment.config.run.device,
     )
 
 

@@ -20,6 +20,7 @@ from fedaffect.clients.personal import PersonalLayers
 from fedaffect.clients.private_local import PrivateTrainer, WindowNoise
 from fedaffect.clients.side import ClientSide
 from fedaffect.clients.stacked import StackedTrainer, why_not_stacked
+from fedaffect.device import repeatable
 from fedaffect.errors import PrivacyError
 from fedaffect.failpoint import fail_here
 from fedaffect.privacy.base import ClippedSum, Mechanism
@@ -66,7 +67,8 @@ class Site:
         try:
             if self.account is not None and (why := self.account.refusal) is not None:
                 return self._refusal(request, why)
-            return self._train_all(params, request)
+            with repeatable(self.side.device):
+                return self._train_all(params, request)
         except PrivacyError as error:  # key, ledger or budget: nothing was released
             why = f"{error.code}: {error.message}"
             return self._refusal(request, why)
@@ -210,7 +212,7 @@ class Site:
     def _of_fold(self, fold: int) -> _Trainers:
         if fold not in self._trainers:  # one fold runs at a time; its data replace the last fold's
             side, frozen = self.side, self.blocks.frozen
-            model = side.factory.build()
+            model = side.factory.build().to(side.device)
             stacked = None
             if self.noised_steps:
                 noise = WindowNoise.of(side.mechanism)
@@ -220,7 +222,7 @@ class Site:
             else:
                 alone = Trainer(model, side.strategy, side.plan, frozen)
                 if not why_not_stacked(model):
-                    beside = side.factory.build()
+                    beside = side.factory.build().to(side.device)
                     stacked = StackedTrainer(beside, side.strategy, side.plan, frozen)
             self._trainers = {fold: _Trainers(alone, stacked)}
         return self._trainers[fold]

@@ -43,7 +43,8 @@ class StackedTrainer:
     """Trains groups of clients, each from parameters of its own.
 
     Args:
-        model: The network; :func:`why_not_stacked` has no objection.
+        model: The network, on the device that is to train it; :func:`why_not_stacked` has no
+            objection.
         strategy: What a client minimises; its term is a sum over parameters.
         plan: How every client trains.
         frozen: Mask of the coordinates that never move, (d,) bool.
@@ -60,9 +61,16 @@ class StackedTrainer:
         self.layout = Layout.of(model, model.blocks())
         mask = np.zeros(self.layout.size, dtype=bool) if frozen is None else frozen
         self.live = [name for name, at in self.layout.slices.items() if not mask[at].all()]
-        self.frozen = torch.from_numpy(mask)
-        fixed = FixedEmbeddings.where_frozen(model, self.frozen)
+        frozen_mask = torch.from_numpy(mask)
+        fixed = FixedEmbeddings.where_frozen(model, frozen_mask)
         self.deal = StackDealer(model, plan, fixed)
+        self.device = self.deal.device
+        shapes = dict(zip(self.layout.names, self.layout.shapes, strict=True))
+        self.masks = {  # coordinates of a parameter that moves which do not
+            name: frozen_mask[self.layout.slices[name]].view(shapes[name]).to(self.device)
+            for name in self.live
+            if mask[self.layout.slices[name]].any()
+        }
         self.forward = vmap(self._forward, in_dims=(0, None, 0))
 
     def train(
@@ -76,6 +84,7 @@ class StackedTrainer:
             fold: Number of the evaluation fold, part of the random streams' names.
             server_round: Number of the round, from 1.
         """
+        starts = starts.to(self.device)
         write_flat(self.model, starts[0])
         group = self.deal.stack(clients, fold, server_round)
         order = group.order
@@ -83,7 +92,7 @@ class StackedTrainer:
         params = {name: anchor.clone() for name, anchor in anchors.items()}
         still = {n: p.data for n, p in self.model.named_parameters() if n not in params}
         optimizer = stacked_optimizer(self.plan, list(params.values()))
-        losses = torch.zeros(len(order), dtype=torch.float64)
+        losses = torch.zeros(len(order), dtype=torch.float64, device=self.device)
         for step in range(int(group.steps[0])):
             active = int((group.steps > step).sum())
             leaves = {n: p[:active].detach().requires_grad_() for n, p in params.items()}
@@ -93,13 +102,13 @@ class StackedTrainer:
                 loss.sum(), list(leaves.values()), [a[:active] for a in anchors.values()]
             )
             optimizer.step(self._gradients(objective, leaves))
-        updates = torch.zeros_like(starts)
+        moved = torch.zeros_like(starts)
         for name, at in self.layout.slices.items():
             if name in params:
-                updates[order, at] = (params[name] - anchors[name]).flatten(1)
-        means = np.empty(len(order))
-        means[order] = (losses / torch.from_numpy(group.steps)).numpy()
-        return updates, means
+                moved[:, at] = (params[name] - anchors[name]).flatten(1)
+        given = np.argsort(order)  # where every client is now, in the order that it was given
+        means: np.ndarray = losses.cpu().numpy() / group.steps
+        return moved.cpu()[given], means[given]
 
     def _forward(
         self, params: dict[str, Tensor], still: dict[str, Tensor], batch: dict[str, Tensor]
@@ -121,9 +130,8 @@ class StackedTrainer:
         """Return the bounded gradients of every client, (active, ...) by parameter."""
         found = list(torch.autograd.grad(objective, list(leaves.values()), materialize_grads=True))
         for at, name in enumerate(leaves):
-            mask = self.frozen[self.layout.slices[name]]
-            if mask.any():
-                found[at] = found[at].masked_fill(mask.view(leaves[name].shape[1:]), 0.0)
+            if name in self.masks:
+                found[at] = found[at].masked_fill(self.masks[name], 0.0)
         bound = self.plan.max_grad_norm
         if bound is not None:
             squares = torch.stack([g.flatten(1).square().sum(1) for g in found]).sum(0)

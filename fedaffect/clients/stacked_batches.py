@@ -15,7 +15,7 @@ from torch import Tensor
 from fedaffect import rng
 from fedaffect.clients.class_weights import own_class_weights
 from fedaffect.clients.fixed_embeddings import FixedEmbeddings
-from fedaffect.clients.local import ClientData, TrainPlan
+from fedaffect.clients.local import ClientData, TrainPlan, labels_of
 from fedaffect.defences.base import NOISE
 from fedaffect.models.base import MISSING_LABEL, MultitaskModel
 
@@ -64,8 +64,16 @@ class StackDealer:
         """Precision of the network."""
         return next(self.model.parameters()).dtype
 
+    @property
+    def device(self) -> torch.device:
+        """Where the network is, and the batches are to be."""
+        return next(self.model.parameters()).device
+
     def stack(self, clients: Sequence[ClientData], fold: int, server_round: int) -> Stack:
-        """Return the batches of all clients, as each of them would draw them alone."""
+        """Return the batches of all clients, as each of them would draw them alone.
+
+        They are laid out on the CPU and moved to the device as a whole.
+        """
         order = sorted(range(len(clients)), key=lambda k: (-len(clients[k]), clients[k].client_id))
         clients = [clients[k] for k in order]
         size, epochs = min(self.plan.batch_size, len(clients[0])), self.plan.local_epochs
@@ -78,38 +86,37 @@ class StackDealer:
             orders.append([draw.permutation(len(data)) for _ in range(epochs)])
         windows = [len(data) for data in clients]
         starts = np.cumsum([0, *windows])
-        places = _places(orders, starts, size, none=int(starts[-1]))
+        places = _places(orders, starts, size, none=int(starts[-1])).to(self.device)
         where = dict.fromkeys(columns, places)
-        whole = {name: _with_none(parts) for name, parts in columns.items()}
+        whole = {name: _with_none(parts).to(self.device) for name, parts in columns.items()}
         if self.model.defence.stochastic:
-            whole[NOISE] = _with_none([self._noise(data, fold, server_round) for data in clients])
+            drawn = [self._noise(data, fold, server_round) for data in clients]
+            whole[NOISE] = _with_none(drawn).to(self.device)
             later = [[o + e * len(o) for e, o in enumerate(of_one)] for of_one in orders]
             begins = epochs * starts
-            where[NOISE] = _places(later, begins, size, none=int(begins[-1]))
+            where[NOISE] = _places(later, begins, size, none=int(begins[-1])).to(self.device)
         weights: dict[str, Tensor] = {}
         if self.plan.class_weights == "client":
             found = [
-                own_class_weights(self.model.tasks, self._labels(data), self.dtype)
-                for data in clients
+                own_class_weights(self.model.tasks, labels_of(data), self.dtype) for data in clients
             ]
-            weights = {task: torch.stack([w[task] for w in found]) for task in found[0]}
+            weights = {
+                task: torch.stack([w[task] for w in found]).to(self.device) for task in found[0]
+            }
         steps = epochs * -(-np.array(windows) // size)
         return Stack(order, whole, where, steps, weights)
 
     def _columns(self, data: ClientData) -> dict[str, Tensor]:
         """Return features, labels and fixed embeddings of a client's windows, by name."""
-        x = torch.tensor(data.features, dtype=self.dtype)
+        x = torch.tensor(data.features, dtype=self.dtype, device="cpu")
         fixed = self.fixed.of(data.client_id, x) if self.fixed is not None else {}
-        return {"features": x, **self._labels(data), **fixed}
-
-    def _labels(self, data: ClientData) -> dict[str, Tensor]:
-        return {task: torch.tensor(y, dtype=torch.int64) for task, y in data.labels.items()}
+        return {"features": x, **labels_of(data), **fixed}
 
     def _noise(self, data: ClientData, fold: int, server_round: int) -> Tensor:
         """Return what a stochastic defence reads in all epochs, (epochs n, H)."""
         draw = rng.generator(self.plan.seed, "defence", fold, data.client_id, server_round)
         with torch.no_grad():
-            x = torch.tensor(data.features[:1], dtype=self.dtype)
+            x = torch.tensor(data.features[:1], dtype=self.dtype, device=self.device)
             width = self.model.embed({"features": x}).shape[1]
         rows = self.plan.local_epochs * len(data)
         return torch.from_numpy(draw.standard_normal((rows, width))).to(self.dtype)
@@ -118,7 +125,7 @@ class StackDealer:
 def _with_none(parts: Sequence[Tensor]) -> Tensor:
     """Return ``parts`` one below the other, and a last row that stands for no window."""
     first = parts[0]
-    none = torch.zeros(1, *first.shape[1:], dtype=first.dtype)
+    none = first.new_zeros(1, *first.shape[1:])
     if first.dim() == 1:  # labels
         none.fill_(float("nan") if first.is_floating_point() else MISSING_LABEL)
     return torch.cat([*parts, none])

@@ -31,7 +31,7 @@ def stacked_losses(
         present: Which rows are windows and not fillers, (K, B).
         weights: Weight of every class by task, (K, C); empty where all weigh alike.
     """
-    total = torch.zeros(len(present), dtype=next(iter(outputs.values())).dtype)
+    total = next(iter(outputs.values())).new_zeros(len(present))
     for task in tasks:
         given, y = outputs[task.name], batch[task.name]
         if task.kind == "regression":

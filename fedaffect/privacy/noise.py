@@ -56,8 +56,8 @@ class KeyedStream:
         cipher = self._cipher()
         zeros = memoryview(bytes(64 * min(pairs, CHUNK)))
         words = np.empty(8 * min(pairs, CHUNK), dtype="<u8")
-        sines = torch.empty(4 * min(pairs, CHUNK), dtype=torch.float64)
-        draws = torch.empty(2, pairs, dtype=torch.float64)
+        sines = torch.empty(4 * min(pairs, CHUNK), dtype=torch.float64, device="cpu")
+        draws = torch.empty(2, pairs, dtype=torch.float64, device="cpu")
         for start in range(0, pairs, CHUNK):
             m = min(CHUNK, pairs - start)
             cipher.update_into(zeros[: 64 * m], words[: 8 * m].view(np.uint8).data)

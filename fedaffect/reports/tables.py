@@ -204,6 +204,7 @@ def environment(record: RunRecord) -> Facts:
         ("fedaffect", p.version),
         ("Seed", str(p.seed)),
         ("Engine", f"{p.engine}, {plural(p.workers, 'worker')}"),
+        ("Clients trained on", "a GPU" if "gpu" in p.environment else "the CPU"),
         ("Started", p.started),
         ("Ended", f"{p.ended} ({duration(p.seconds)})"),
         ("Config SHA-256", p.config_sha256),

@@ -85,7 +85,11 @@ class LocalGrid(SimulationGrid):
     """One node, in this process, without Ray: for debugging, small runs and as the oracle."""
 
     def __init__(
-        self, run_key: str, workers: int | None = None, address: str | None = None
+        self,
+        run_key: str,
+        workers: int | None = None,
+        address: str | None = None,
+        device: str = "cpu",
     ) -> None:
         super().__init__(run_key, (2,))
 

@@ -83,9 +83,12 @@ class _Worker:
 
 
 def local_engine(
-    run_key: str, workers: int | None = None, address: str | None = None
+    run_key: str, workers: int | None = None, address: str | None = None, device: str = "cpu"
 ) -> SimulationGrid:
-    """In this process, or in ``--workers`` processes of this machine; without Ray."""
+    """In this process, or in ``--workers`` processes of this machine; without Ray.
+
+    With ``device`` cuda all of them share one GPU, PyTorch's current one.
+    """
     if workers is None or workers == 1:
         return LocalGrid(run_key)
     return ProcessGrid(run_key, workers)

@@ -12,6 +12,7 @@ from typing import Any
 from flwr.app import Context, Message
 
 from fedaffect.clients.side import ClientSide
+from fedaffect.device import no_gpu
 from fedaffect.simulations.local import node_context
 from fedaffect.simulations.ray_session import RaySession
 from fedaffect.simulations.worker_grid import WorkerDiedError, WorkerFailedError, WorkerGrid
@@ -42,29 +43,52 @@ class _Worker:
         return os.getpid()
 
 
+def gpu_share(workers: int, gpus: int) -> float:
+    """Return the share of one GPU that each of ``workers`` gets, so that all find a place.
+
+    A share lies on one GPU: of three workers two have to share one of two. Ray counts in steps
+    of 0.0001.
+    """
+    on_one = -(-workers // gpus)
+    return 10_000 // on_one / 10_000
+
+
 class RayGrid(WorkerGrid):
     """One actor a node. A Ray that this process has started before is used, and left running.
 
     Args:
         run_key: Name of the run inside the workers.
-        workers: Number of worker processes (default: CPUs of the machine or cluster).
+        workers: Number of worker processes (default: CPUs of the machine or cluster, or its GPUs
+            where clients train on them).
         address: Address of a running Ray cluster, as for ``ray.init``.
+        device: Where clients train; with ``cuda`` every worker has a GPU or a share of one.
 
     Raises:
-        UsageError: E240 the cluster at ``address`` does not answer.
+        UsageError: E240 the cluster at ``address`` does not answer; E241 it has no GPU.
     """
 
     def __init__(
-        self, run_key: str, workers: int | None = None, address: str | None = None
+        self,
+        run_key: str,
+        workers: int | None = None,
+        address: str | None = None,
+        device: str = "cpu",
     ) -> None:
-        self.session = RaySession(workers, address)
+        self.session = RaySession(workers, address, device)
         import ray
 
-        cpus = int(ray.cluster_resources().get("CPU", 1))
-        count = workers or cpus
+        there = ray.cluster_resources()
+        cpus, gpus = int(there.get("CPU", 1)), int(there.get("GPU", 0))
+        if device == "cuda" and not gpus:
+            self.session.close()
+            raise no_gpu("Ray knows of no GPU")
+        count = workers or (gpus if device == "cuda" else cpus)
         super().__init__(run_key, count)
-        share = min(1.0, cpus / count)
-        self._worker_class = ray.remote(num_cpus=share, max_restarts=0)(_Worker)
+        self._worker_class = ray.remote(
+            num_cpus=min(1.0, cpus / count),
+            num_gpus=gpu_share(count, gpus) if device == "cuda" else None,
+            max_restarts=0,
+        )(_Worker)
         self._side: Any = None
         self._actors: dict[int, Any] = {}
 

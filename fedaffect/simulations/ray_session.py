@@ -9,6 +9,7 @@ import socket
 import tempfile
 from urllib.parse import urlsplit
 
+from fedaffect.device import gpu_count
 from fedaffect.errors import UsageError
 
 KNOCK_S = 5.0
@@ -22,12 +23,15 @@ class RaySession:
     Args:
         workers: CPUs that Ray shares out (default: those of the machine).
         address: Address of a running Ray cluster, as for ``ray.init``.
+        device: Where workers compute; with ``cuda`` Ray shares out the GPUs that PyTorch finds.
 
     Raises:
         UsageError: E240 the cluster at ``address`` does not answer.
     """
 
-    def __init__(self, workers: int | None = None, address: str | None = None) -> None:
+    def __init__(
+        self, workers: int | None = None, address: str | None = None, device: str = "cpu"
+    ) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         os.environ.setdefault("RAY_DEDUP_LOGS", "0")
@@ -54,6 +58,7 @@ class RaySession:
         self.folder = tempfile.mkdtemp(prefix="fa-")
         ray.init(
             num_cpus=workers or os.cpu_count(),
+            num_gpus=gpu_count() if device == "cuda" else None,
             include_dashboard=False,
             object_store_memory=512 * 1024**2,
             _temp_dir=os.path.join(self.folder, "r"),

@@ -87,14 +87,17 @@ class PerSampleGradients:
         """
         if not 0 < clip < np.inf:
             raise ValueError(f"a clip norm is a positive number, got {clip}")
-        total = torch.zeros(self.size, dtype=torch.float64)
         n, refused = len(batch["features"]), 0
         if n == 0:
-            return ClippedGradients(total.numpy(), np.zeros(0), 0)
+            return ClippedGradients(np.zeros(self.size), np.zeros(0), 0)
+        device = batch["features"].device
+        total = torch.zeros(self.size, dtype=torch.float64, device=device)
         losses, uses = self._run(batch, losses_of)
         for start in range(0, n, ROWS):
             pieces = self._gradients(uses, slice(start, start + ROWS))
-            squared = torch.zeros(len(losses[start : start + ROWS]), dtype=torch.float64)
+            squared = torch.zeros(
+                len(losses[start : start + ROWS]), dtype=torch.float64, device=device
+            )
             for piece in pieces.values():
                 squared += piece.squared()
             sound = torch.isfinite(squared)
@@ -103,7 +106,8 @@ class PerSampleGradients:
             for param, piece in pieces.items():
                 kept = piece if bool(sound.all()) else piece.only(sound)
                 total[self._places[param].at] += kept.weighted(weights[sound])
-        return ClippedGradients(total.numpy(), losses.detach().double().numpy(), refused)
+        found = losses.detach().double().cpu().numpy()
+        return ClippedGradients(total.cpu().numpy(), found, refused)
 
     def verify(self, batch: Batch) -> None:
         """Compare with plain automatic differentiation, sample by sample.
@@ -125,11 +129,11 @@ class PerSampleGradients:
             inner, *true = torch.autograd.grad(
                 loss, [features, *params], retain_graph=True, materialize_grads=True
             )
-            if bool(inner[torch.arange(len(inner)) != i].any()):
+            alone = torch.arange(len(inner), device=inner.device) == i
+            if bool(inner[~alone].any()):
                 raise _refusal("", self.model, "it mixes the samples of a batch")
-            alone = torch.nn.functional.one_hot(torch.tensor(i), len(losses)).double()
             for param, expected in zip(params, true, strict=True):
-                found = pieces[param].weighted(alone) if param in pieces else 0.0
+                found = pieces[param].weighted(alone.double()) if param in pieces else 0.0
                 apart = (expected.double().reshape(-1) - found).norm()
                 if not apart <= TOLERANCE * expected.double().norm() + 1e-9:
                     place = self._places[param]

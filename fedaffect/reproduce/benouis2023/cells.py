@@ -116,6 +116,7 @@ def shared_config(options: Options) -> RunConfig:
         "federation.clients": scale.clients,
         "federation.rounds": scale.rounds,
         "run.engine": "local",
+        "run.device": "cpu",  # figures do not depend on who has a GPU
         "run.reference": False,
     }
     if options.data == "synthetic":

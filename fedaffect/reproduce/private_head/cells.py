@@ -126,6 +126,7 @@ def shared_config(options: Options) -> RunConfig:
         "run.reference": False,
         "run.dtype": "float64",
         "run.stack": STACK,
+        "run.device": "cpu",  # figures do not depend on who has a GPU
     }
     if options.data == "synthetic":
         changes |= {
