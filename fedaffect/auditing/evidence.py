@@ -14,7 +14,7 @@ from fedaffect.auditing.network import FactoryNetwork
 from fedaffect.auditing.replay import uploads_of
 from fedaffect.auditing.trainer import InProcessTrainer
 from fedaffect.build import Experiment
-from fedaffect.clients.local import multitask_loss
+from fedaffect.clients.loss import multitask_loss
 from fedaffect.clients.side import client_side
 from fedaffect.config_dp import DPConfig
 from fedaffect.privacy.attacks.evidence import Claim, Evidence, LocalTraining, Windows

@@ -7,25 +7,24 @@ data, the plan and (seed, fold, round, client).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import final
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from fedaffect import rng
 from fedaffect.clients.class_weights import (
     NO_WEIGHTS,
     ClassWeights,
-    mean_cross_entropy,
     own_class_weights,
 )
 from fedaffect.clients.fixed_embeddings import FixedEmbeddings
-from fedaffect.defences.base import NOISE, PENALTY
-from fedaffect.models.base import MISSING_LABEL, Batch, MultitaskModel, Task
+from fedaffect.clients.loss import multitask_loss
+from fedaffect.defences.base import NOISE
+from fedaffect.models.base import MultitaskModel
 from fedaffect.params import read_flat
 from fedaffect.strategies.base import Strategy
 
@@ -233,49 +232,6 @@ def _batches(
     columns = [torch.split(column, batch_size) for column in windows.values()]
     for parts in zip(*columns, strict=True):
         yield dict(zip(windows, parts, strict=True))
-
-
-def multitask_loss(
-    tasks: tuple[Task, ...],
-    outputs: dict[str, torch.Tensor],
-    batch: dict[str, torch.Tensor],
-    weights: Mapping[str, torch.Tensor] = NO_WEIGHTS,
-) -> torch.Tensor:
-    """Return the sum over tasks of the mean loss over labelled windows, and the mean penalty.
-
-    A task without a labelled window in the batch adds zero (its head still gets a gradient of
-    zeros, so that every parameter takes part in every step). ``weights`` are those of the classes,
-    task name to (K,), where classes are weighted.
-    """
-    total = next(iter(outputs.values())).new_zeros(())
-    for task in tasks:
-        logits, y = outputs[task.name], batch[task.name]
-        if task.kind == "regression":
-            seen = ~torch.isnan(y)
-            squared = (logits.squeeze(-1) - torch.nan_to_num(y)) ** 2
-            total = total + (squared * seen).sum() / seen.sum().clamp(min=1)
-        else:
-            total = total + mean_cross_entropy(logits, y, weights.get(task.name))
-    return total + outputs[PENALTY].mean() if PENALTY in outputs else total
-
-
-def per_sample_losses(
-    tasks: tuple[Task, ...], outputs: dict[str, torch.Tensor], batch: Batch
-) -> torch.Tensor:
-    """Return the sum over tasks of every window's own loss, and its penalty, (B,).
-
-    A missing label adds zero. Nothing is divided by a count of labels: that would make a window's
-    loss depend on the others in its batch.
-    """
-    total = next(iter(outputs.values())).new_zeros(len(batch["features"]))
-    for task in tasks:
-        logits, y = outputs[task.name], batch[task.name]
-        if task.kind == "regression":
-            squared = (logits.squeeze(-1) - torch.nan_to_num(y)) ** 2
-            total = total + squared * ~torch.isnan(y)
-        else:
-            total = total + F.cross_entropy(logits, y, ignore_index=MISSING_LABEL, reduction="none")
-    return total + outputs[PENALTY].squeeze(1) if PENALTY in outputs else total
 
 
 class _Sgd:

@@ -1,4 +1,4 @@
-"""The training loss of several clients at once: for each what ``local.multitask_loss`` gives it.
+"""The training loss of several clients at once: for each what ``loss.multitask_loss`` gives it.
 
 Shapes: K clients, B windows in the batch of each, C classes.
 """

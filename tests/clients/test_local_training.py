@@ -12,9 +12,8 @@ from fedaffect.clients.local import (
     ClientData,
     Trainer,
     TrainPlan,
-    multitask_loss,
-    per_sample_losses,
 )
+from fedaffect.clients.loss import multitask_loss, per_sample_losses
 from fedaffect.models.base import MISSING_LABEL, Task
 from fedaffect.models.factory import ModelFactory
 from fedaffect.models.stress_identity_cnn import StressIdentityCNN

@@ -14,9 +14,8 @@ from fedaffect.clients.local import (
     ClientData,
     Trainer,
     TrainPlan,
-    multitask_loss,
-    per_sample_losses,
 )
+from fedaffect.clients.loss import multitask_loss, per_sample_losses
 from fedaffect.defences.base import NOISE, PENALTY, Defence
 from fedaffect.defences.bottleneck import Bottleneck, divergence
 from fedaffect.defences.gradient_reversal import GradientReversal, reverse_gradient

@@ -14,7 +14,7 @@ from small_networks import HIDDEN, N_FEATURES, REFUSED, SUPPORTED, small
 from torch import Tensor, nn
 
 from fedaffect import registry
-from fedaffect.clients.local import per_sample_losses
+from fedaffect.clients.loss import per_sample_losses
 from fedaffect.errors import UsageError
 from fedaffect.models.base import MISSING_LABEL, MultitaskModel
 from fedaffect.models.factory import ModelFactory
