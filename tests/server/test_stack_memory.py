@@ -47,7 +47,7 @@ def test_more_work_means_fewer_clients() -> None:
     ]
     fit = [clients_that_fit(built({**alike, **changes})) for changes in order]
     assert all(more > fewer for more, fewer in pairwise(fit))
-    assert fit[2] > 900  # a round of about 1,000 of the paper's network in one program
+    assert fit[2] > 600  # a round of 1,000 of the paper's network in two programs
 
 
 def test_it_knows_nothing_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
