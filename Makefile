@@ -14,7 +14,7 @@ test:
 	pytest
 
 slow:
-	pytest -n 0 -m "slow or conformance"
+	pytest -n 2 --dist worksteal -m "slow or conformance"
 
 browser:
 	pytest -n 0 -m browser
