@@ -15,8 +15,8 @@ from torch.autograd.graph import saved_tensors_hooks
 from fedaffect.build import Experiment
 from fedaffect.models.base import MultitaskModel
 
-BUDGET = 4 * 1024**3  # bytes: half of a small GPU; a stack of 600 small networks fits
-VECTORS = 9  # of a client, measured: 7 with SGD, 8.5 with Adam (parameters, gradients, moments ...)
+BUDGET = 4 * 1024**3  # bytes: half of a small GPU; a stack of 500 small networks fits
+VECTORS = 11  # of a client, measured: 7 with SGD, 10 with Adam (parameters, gradients, moments ...)
 KEPT_TIMES = 2  # what the backward pass needs, and what it makes of that: measured 1.3 to 2
 PROBE = 2  # windows
 

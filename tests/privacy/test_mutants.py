@@ -105,12 +105,12 @@ MUTANTS = (
     Mutant(
         "noise drawn before the charge",
         "server/rounds.py",
-        "            self.budget.charge(release, digest, None if secret else tuple(chosen))\n"
+        "            self.budget.charge(release, digest, None if secret else cohort.chosen)\n"
         "        noisy = mechanism.add_noise(total, self.key, release)\n",
         "            pass\n"
         "        noisy = mechanism.add_noise(total, self.key, release)\n"
         "        if self.budget is not None:\n"
-        "            self.budget.charge(release, digest, None if secret else tuple(chosen))\n",
+        "            self.budget.charge(release, digest, None if secret else cohort.chosen)\n",
         "server/test_charge_first.py",
     ),
     Mutant(

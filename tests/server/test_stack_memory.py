@@ -47,7 +47,7 @@ def test_more_work_means_fewer_clients() -> None:
     ]
     fit = [clients_that_fit(built({**alike, **changes})) for changes in order]
     assert all(more > fewer for more, fewer in pairwise(fit))
-    assert fit[2] > 600  # a round of 1,000 of the paper's network in two programs
+    assert fit[2] > 500  # a round of 1,000 of the paper's network in two programs
 
 
 def test_it_knows_nothing_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,8 +65,9 @@ def test_one_is_always_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     assert clients_that_fit(built({})) == 1
 
 
-PEAK = """
-import resource, sys
+PEAK = r"""
+import re, sys
+from pathlib import Path
 import numpy as np, torch
 from fedaffect import registry
 from fedaffect.clients.local import ClientData, TrainPlan
@@ -90,7 +91,8 @@ clients = [
 starts = torch.from_numpy(factory.initial(0)).float().expand(count, -1)
 plan = TrainPlan(0, 1, batch, 0.1, 0.9, optimizer, 1.0)
 StackedTrainer(factory.build(), FedProx(0.1), plan).train(starts, clients, 0, 1)
-print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+# not ru_maxrss: a process inherits that of the one that started it
+print(1024 * int(re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())[1]))
 """
 
 
