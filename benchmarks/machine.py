@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 import torch
 
+STATES = 8  # of a CPU on Linux; what follows is contained in them
 PACKAGES = ("fedaffect", "torch", "numpy", "flwr", "ray", "opacus")
 
 
@@ -26,6 +27,22 @@ def machine() -> dict[str, Any]:
         **{name: version(name) for name in PACKAGES},
         "commit": _commit(),
     }
+
+
+class Stolen:
+    """The share of the CPUs' time that the host gave to others, from the making on."""
+
+    def __init__(self) -> None:
+        self.before = psutil.cpu_times()
+
+    @property
+    def share(self) -> float | None:
+        """Between 0 and 1; ``None`` where the system does not tell."""
+        now = psutil.cpu_times()
+        if not hasattr(now, "steal"):
+            return None
+        passed = sum(now[:STATES]) - sum(self.before[:STATES])
+        return round((now.steal - self.before.steal) / passed, 3) if passed else None
 
 
 def _cpu() -> str:

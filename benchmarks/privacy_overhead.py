@@ -27,7 +27,8 @@ from engines.work import Work
 from machine import machine
 
 from fedaffect import registry
-from fedaffect.clients.local import ClientData, Trainer, TrainPlan
+from fedaffect.clients.client_data import ClientData
+from fedaffect.clients.local import Trainer, TrainPlan
 from fedaffect.clients.private_local import PrivateTrainer, WindowNoise
 from fedaffect.privacy.base import ClippedSum, ReleasePlan
 from fedaffect.privacy.choice import mechanism_of

@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 from engines.work import Work
 from figures import SAME_WORK, largest_difference, rows_of, text_table
-from machine import machine
+from machine import Stolen, machine
 from peers import NEEDS, versions
 from reference_engines import ENGINES, PRIVATE_ENGINES, EngineName
 from turns import take_turns
@@ -88,7 +88,7 @@ def measure(what: Measurement, tell: Callable[[str], None]) -> dict[str, Any]:
     names = [name for name in what.engines if not missing[name]]
     for why in sorted({why for why in missing.values() if why}):
         tell(why)
-    load = psutil.getloadavg()[0]
+    load, stolen = psutil.getloadavg()[0], Stolen()
     turns = [take_turns(what.work, names, what.fewer, tell) for _ in range(what.repeats)]
     rows = rows_of(turns, what.floor)
     private = what.work.noise is not None
@@ -100,6 +100,7 @@ def measure(what: Measurement, tell: Callable[[str], None]) -> dict[str, Any]:
         "floor": what.floor,
         "repeats": what.repeats,
         "load_before": round(load, 1),
+        "stolen": stolen.share,
         "largest_difference": apart,
         "same_work": None if apart is None else apart <= SAME_WORK,
         "engines": rows,

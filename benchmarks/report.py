@@ -145,24 +145,27 @@ def _start_up(found: Results) -> str:
     if "start_up" not in found:
         return "Not measured."
     said = found["start_up"]["start_up"]
+    ways = {f"`--engine {engine}`": times for engine, times in said["engines"].items()}
     rows = [
-        (f"`{engine}`", f"{times['median_s']:.2f}", ", ".join(f"{s:.2f}" for s in times["runs_s"]))
-        for engine, times in said["engines"].items()
+        (name, f"{times['median_s']:.2f}", ", ".join(f"{s:.2f}" for s in times["runs_s"]))
+        for name, times in (ways | said["floors"]).items()
     ]
-    table = markdown(("Engine", "Median, s", "Runs, s"), rows)
-    return f"`{said['command']}`, {_load(said['load_before'])}.\n\n{table}"
+    table = markdown(("", "Median, s", "Runs, s"), rows)
+    return f"`{said['command']}`, {_load(said)}.\n\n{table}"
 
 
-def _load(load: float) -> str:
+def _load(said: Mapping[str, Any]) -> str:
+    load, stolen = said["load_before"], said.get("stolen")
     busy = ": **a busy machine, believe ratios of CPU seconds only**" if load >= BUSY else ""
-    return f"load before {load:g}{busy}"
+    taken = f"; the host gave {stolen:.1%} of the CPUs' time to others" if stolen else ""
+    return f"load before {load:g}{busy}{taken}"
 
 
 def _work(work: Mapping[str, Any]) -> str:
     columns = tuple(column.format(floor=work["floor"]) for column in COLUMNS)
     head = (
         f"**{work['name']}**: {work['windows']:,} windows a round, {_medians(work)}; "
-        f"{_load(work['load_before'])}. {_same(work)}"
+        f"{_load(work)}. {_same(work)}"
     )
     notes = [
         *(f"- `{name}` failed: {why}" for name, why in work["failed"].items()),

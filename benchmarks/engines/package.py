@@ -16,7 +16,8 @@ from engines.work import Work, columns
 
 from fedaffect import registry
 from fedaffect.clients.account import AccountPlan
-from fedaffect.clients.local import ClientData, TrainPlan
+from fedaffect.clients.client_data import ClientData
+from fedaffect.clients.local import TrainPlan
 from fedaffect.clients.side import ClientSide
 from fedaffect.home import state_home
 from fedaffect.models.factory import ModelFactory

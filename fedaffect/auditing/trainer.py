@@ -13,7 +13,8 @@ import torch
 from fedaffect import references
 from fedaffect.auditing.memory import RememberedLayers
 from fedaffect.build import Experiment
-from fedaffect.clients.local import ClientData, Trainer
+from fedaffect.clients.client_data import ClientData
+from fedaffect.clients.local import Trainer
 from fedaffect.clients.side import ClientSide, client_side
 from fedaffect.clients.site import Site, host
 from fedaffect.outline import outline

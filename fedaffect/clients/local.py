@@ -6,7 +6,6 @@ data, the plan and (seed, fold, round, client).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +20,7 @@ from fedaffect.clients.class_weights import (
     ClassWeights,
     own_class_weights,
 )
+from fedaffect.clients.client_data import ClientData, labels_of, windows_of
 from fedaffect.clients.fixed_embeddings import FixedEmbeddings
 from fedaffect.clients.loss import multitask_loss
 from fedaffect.defences.base import NOISE
@@ -56,39 +56,12 @@ class TrainPlan:
     class_weights: ClassWeights = "none"
 
 
-@dataclass(frozen=True)
-class ClientData:
-    """The training windows of one client."""
-
-    client_id: int
-    features: np.ndarray  # (n, F)
-    labels: dict[str, np.ndarray]  # task name -> (n,) int64, MISSING_LABEL where unknown
-
-    def __len__(self) -> int:
-        return len(self.features)
-
-    @property
-    def digest(self) -> bytes:
-        """SHA-256 of all features and labels. Never send or store it bare."""
-        digest = hashlib.sha256(np.ascontiguousarray(self.features).tobytes())
-        for task in sorted(self.labels):
-            digest.update(task.encode() + np.ascontiguousarray(self.labels[task]).tobytes())
-        return digest.digest()
-
-
-def labels_of(data: ClientData) -> dict[str, torch.Tensor]:
-    """Return the labels of a client's windows on the CPU, task name to (n,) int64."""
-    return {
-        task: torch.tensor(y, dtype=torch.int64, device="cpu") for task, y in data.labels.items()
-    }
-
-
 class ResidentModel:
     """A model that is moved along flat gradients, and the data of the clients that it meets.
 
     The model's parameters are views of one vector (d,), so that copying, clipping and stepping
     are single operations whatever the number of layers. Windows are moved to the model's device
-    once; global parameters and updates come from the CPU and go back there.
+    once, or stay where they are; global parameters and updates come from the CPU and go back.
 
     Args:
         model: The network, on the device that is to train it; its parameters become views.
@@ -151,13 +124,14 @@ class ResidentModel:
         return [part.view_as(p) for part, p in zip(parts, self.params, strict=True)]
 
     def _tensors(self, data: ClientData) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        if data.client_id not in self.resident:
-            x = torch.tensor(data.features, dtype=self.dtype, device=self.device)
-            self.resident[data.client_id] = (
-                x,
-                {task: y.to(self.device) for task, y in labels_of(data).items()},
-            )
-        return self.resident[data.client_id]
+        """Return a client's windows where the model is, kept there if they had to be moved."""
+        if data.client_id in self.resident:
+            return self.resident[data.client_id]
+        x = windows_of(data, self.dtype).to(self.device)
+        labels = {task: y.to(self.device) for task, y in labels_of(data).items()}
+        if x.data_ptr() != data.features.ctypes.data:
+            self.resident[data.client_id] = (x, labels)
+        return x, labels
 
 
 @final

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from fedaffect import rng
-from fedaffect.clients.local import ClientData, ResidentModel, TrainPlan
+from fedaffect.clients.client_data import ClientData
+from fedaffect.clients.local import ResidentModel, TrainPlan
 from fedaffect.clients.loss import per_sample_losses
 from fedaffect.models.base import MultitaskModel
 from fedaffect.privacy.base import NoiseKey

@@ -9,7 +9,8 @@ import numpy as np
 
 from fedaffect.build import Experiment, Fold
 from fedaffect.clients.account import AccountPlan
-from fedaffect.clients.local import ClientData, TrainPlan
+from fedaffect.clients.client_data import ClientData
+from fedaffect.clients.local import TrainPlan
 from fedaffect.models.factory import ModelFactory
 from fedaffect.privacy.base import Mechanism
 from fedaffect.strategies.base import Strategy

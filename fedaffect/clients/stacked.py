@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from fedaffect.clients.client_data import ClientData
 from fedaffect.clients.fixed_embeddings import FixedEmbeddings
-from fedaffect.clients.local import ClientData, TrainPlan
+from fedaffect.clients.local import TrainPlan
 from fedaffect.clients.stacked_batches import Stack, StackDealer
 from fedaffect.clients.stacked_loss import stacked_losses
 from fedaffect.clients.stacked_optimizer import stacked_optimizer

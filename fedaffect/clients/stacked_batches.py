@@ -14,8 +14,9 @@ from torch import Tensor
 
 from fedaffect import rng
 from fedaffect.clients.class_weights import own_class_weights
+from fedaffect.clients.client_data import ClientData, labels_of, windows_of
 from fedaffect.clients.fixed_embeddings import FixedEmbeddings
-from fedaffect.clients.local import ClientData, TrainPlan, labels_of
+from fedaffect.clients.local import TrainPlan
 from fedaffect.defences.base import NOISE
 from fedaffect.models.base import MISSING_LABEL, MultitaskModel
 
@@ -108,7 +109,7 @@ class StackDealer:
 
     def _columns(self, data: ClientData) -> dict[str, Tensor]:
         """Return features, labels and fixed embeddings of a client's windows, by name."""
-        x = torch.tensor(data.features, dtype=self.dtype, device="cpu")
+        x = windows_of(data, self.dtype)
         fixed = self.fixed.of(data.client_id, x) if self.fixed is not None else {}
         return {"features": x, **labels_of(data), **fixed}
 

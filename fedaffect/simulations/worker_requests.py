@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from flwr.app import Context, Message
 
-from fedaffect.clients.local import ClientData
+from fedaffect.clients.client_data import ClientData
 from fedaffect.clients.side import ClientSide
 from fedaffect.simulations.shared_arrays import Place
 

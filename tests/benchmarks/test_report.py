@@ -70,6 +70,7 @@ def found() -> dict[str, Any]:
     ]
     start = {"command": "fedaffect simulate", "load_before": 0.0}
     start["engines"] = {"local": {"median_s": 4.0, "runs_s": [3.9, 4.0, 4.1]}}  # type: ignore
+    start["floors"] = {"import torch": {"median_s": 1.0, "runs_s": [1.0]}}  # type: ignore
     peers = {"pfl": {"pfl": "0.6.0", "torch": "2.13.0"}, "flower": {}}
     return {
         "start_up": {"machine": MACHINE, "start_up": start},
@@ -174,7 +175,7 @@ def test_report_tells_what_was_measured_and_what_was_not(found: dict[str, Any]) 
     assert "- `flower-2` was left out: minutes a round" in text
     assert "load before 3.2: **a busy machine" in text
     assert "| 1.250 | **missed** |" in text
-    assert "| `local` | 4.00 | 3.90, 4.00, 4.10 |" in text
+    assert "| `--engine local` | 4.00 | 3.90, 4.00, 4.10 |" in text
 
 
 def test_report_names_every_machine_and_its_gpu(found: dict[str, Any]) -> None:
@@ -232,3 +233,31 @@ def test_sweeps_are_read_whole(scripts: Path) -> None:
         about, measurements = measurements_of(scripts / "sweeps" / f"{name}.toml")
         assert [getattr(m.work, about["axis"]) for m in measurements] == about["values"]
         assert about["axis"] == name
+
+
+def test_share_of_time_that_the_host_took_is_said(found: dict[str, Any]) -> None:
+    from report import figures
+
+    found["people"]["works"][0]["stolen"] = 0.125
+    assert "the host gave 12.5% of the CPUs' time to others" in figures(found)
+
+
+def test_stolen_share_is_that_of_the_time_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    from typing import NamedTuple
+
+    import machine
+
+    class Times(NamedTuple):
+        user: float
+        nice: float
+        system: float
+        idle: float
+        iowait: float
+        irq: float
+        softirq: float
+        steal: float
+        guest: float  # counted in user, too
+
+    told = iter([Times(100, 0, 0, 100, 0, 0, 0, 50, 7), Times(110, 0, 0, 128, 0, 0, 0, 52, 17)])
+    monkeypatch.setattr(machine.psutil, "cpu_times", lambda: next(told))
+    assert machine.Stolen().share == pytest.approx(2 / 40)

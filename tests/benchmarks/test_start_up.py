@@ -40,6 +40,16 @@ def test_engines_take_turns_and_the_first_run_is_not_counted(
     monkeypatch.setenv("FEDAFFECT_HOME", "set again by the function")
     figures = measure(1, FEW)
     assert set(figures["engines"]) == {"local", "ray"}
-    for found in figures["engines"].values():
+    assert len(figures["floors"]) == 2
+    for found in (figures["engines"] | figures["floors"]).values():
         assert len(found["runs_s"]) == 1
         assert found["median_s"] == pytest.approx(found["runs_s"][0], abs=1e-3)
+
+
+def test_floor_ends_when_it_is_ready() -> None:
+    from start_up import ready_s
+
+    ready = "import time; print('ready', flush=True); time.sleep(600)"
+    assert ready_s(ready) < 60
+    with pytest.raises(RuntimeError, match="never ready, exit 3"):
+        ready_s("raise SystemExit(3)")

@@ -7,7 +7,8 @@ from command_line import refused
 from tiny import tiny
 
 from fedaffect.clients.class_weights import own_class_weights
-from fedaffect.clients.local import ClientData, Trainer, TrainPlan
+from fedaffect.clients.client_data import ClientData
+from fedaffect.clients.local import Trainer, TrainPlan
 from fedaffect.errors import UsageError
 from fedaffect.models.base import MISSING_LABEL, Task
 from fedaffect.models.compact_encoder import CompactEncoder

@@ -13,8 +13,9 @@ from tiny import tiny
 from torch import nn
 
 from fedaffect.build import Experiment, build
+from fedaffect.clients.client_data import ClientData
 from fedaffect.clients.fixed_embeddings import FixedEmbeddings
-from fedaffect.clients.local import ClientData, Trainer
+from fedaffect.clients.local import Trainer
 from fedaffect.clients.side import client_side
 from fedaffect.params import Layout
 

@@ -21,7 +21,8 @@ from test_private_local import noise_of
 from test_stacked import PLAN, SIZES, clients
 from tiny import RAGGED, tiny, train_over
 
-from fedaffect.clients.local import ClientData, Trainer
+from fedaffect.clients.client_data import ClientData
+from fedaffect.clients.local import Trainer
 from fedaffect.clients.private_local import PrivateTrainer
 from fedaffect.clients.stacked import StackedTrainer
 from fedaffect.device import gpu_name, named, repeatable

@@ -11,7 +11,8 @@ import torch
 from scipy import stats
 from small_networks import HIDDEN, REFUSED, small
 
-from fedaffect.clients.local import ClientData, TrainPlan
+from fedaffect.clients.client_data import ClientData
+from fedaffect.clients.local import TrainPlan
 from fedaffect.clients.private_local import PrivateTrainer, WindowNoise
 from fedaffect.errors import PrivacyError, UsageError
 from fedaffect.models.base import MISSING_LABEL

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from small_networks import Small
 from torch import nn
 
-from fedaffect.clients.local import ClientData, Trainer, TrainPlan
+from fedaffect.clients.client_data import ClientData
+from fedaffect.clients.local import Trainer, TrainPlan
 from fedaffect.clients.stacked import StackedTrainer, why_not_stacked
 from fedaffect.defences.base import Defence
 from fedaffect.defences.bottleneck import Bottleneck

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from fedaffect.clients.local import ClientData, TrainPlan
+from fedaffect.clients.client_data import ClientData
+from fedaffect.clients.local import TrainPlan
 from fedaffect.clients.loss import per_sample_losses
 from fedaffect.clients.private_local import PrivateTrainer, WindowNoise
 from fedaffect.defences.base import NOISE, Defence

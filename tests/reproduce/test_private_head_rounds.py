@@ -10,7 +10,8 @@ import torch
 from tiny import tiny
 
 from fedaffect.build import Experiment
-from fedaffect.clients.local import ClientData, TrainPlan
+from fedaffect.clients.client_data import ClientData
+from fedaffect.clients.local import TrainPlan
 from fedaffect.clients.side import client_side
 from fedaffect.privacy.noise import TestNoiseKey
 from fedaffect.reproduce.cell import Cell

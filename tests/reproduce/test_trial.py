@@ -10,7 +10,8 @@ import pytest
 import torch
 from tiny_study import cell
 
-from fedaffect.clients.local import ClientData, Trainer
+from fedaffect.clients.client_data import ClientData
+from fedaffect.clients.local import Trainer
 from fedaffect.clients.side import client_side
 from fedaffect.home import state_home
 from fedaffect.privacy.ledger import Ledger

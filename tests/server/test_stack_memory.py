@@ -70,7 +70,8 @@ import re, sys
 from pathlib import Path
 import numpy as np, torch
 from fedaffect import registry
-from fedaffect.clients.local import ClientData, TrainPlan
+from fedaffect.clients.client_data import ClientData
+from fedaffect.clients.local import TrainPlan
 from fedaffect.clients.stacked import StackedTrainer
 from fedaffect.models.factory import ModelFactory
 from fedaffect.strategies.fedprox import FedProx

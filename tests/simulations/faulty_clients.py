@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fedaffect.build import Experiment
-from fedaffect.clients.local import ClientData
+from fedaffect.clients.client_data import ClientData
 from fedaffect.clients.side import ClientSide, client_side
 
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 from tiny import tiny
 
-from fedaffect.clients.local import ClientData, Trainer, TrainPlan
+from fedaffect.clients.client_data import ClientData
+from fedaffect.clients.local import Trainer, TrainPlan
 from fedaffect.errors import UsageError
 from fedaffect.models.factory import ModelFactory
 from fedaffect.models.stress_identity_cnn import StressIdentityCNN

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from fedaffect.build import Experiment
-from fedaffect.clients.local import ClientData, Trainer
+from fedaffect.clients.client_data import ClientData
+from fedaffect.clients.local import Trainer
 from fedaffect.clients.side import ClientSide, client_side
 from fedaffect.privacy.mechanisms.noised import NoisedSum
 from fedaffect.reproduce.private_head.head_rounds import left_out_of

@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from fedaffect.clients.local import ClientData, TrainPlan
+from fedaffect.clients.client_data import ClientData
+from fedaffect.clients.local import TrainPlan
 from fedaffect.models.base import MISSING_LABEL, MultitaskModel
 from fedaffect.tuning.affine_head import Person
 from fedaffect.tuning.federation import HeadClient, LocalTraining
