@@ -59,6 +59,10 @@ class PrivacyError(FedaffectError):
     """E4xx: going on would release something that is not paid for or cannot be accounted."""
 
 
+class NetworkError(FedaffectError):
+    """E5xx: a machine cannot be reached, or is not known to be what it says it is."""
+
+
 class GateError(FedaffectError):
     """E6xx: an audit found what it was told to fail at."""
 

@@ -27,6 +27,7 @@ def build_command() -> click.Command:
     """Return the command line; sub-commands import what they need when they run."""
     from fedaffect.cli import (
         audit,
+        certs,
         compare,
         data,
         dp,
@@ -56,6 +57,7 @@ def build_command() -> click.Command:
     app.command(cls=PlainCommand, help=verify.HELP)(verify.verify)
     app.add_typer(data.app, name="data")
     app.add_typer(dp.app, name="dp")
+    app.add_typer(certs.app, name="certs")
     app.command(name="list", cls=PlainCommand, help=listing.HELP)(listing.list_components)
     group = typer.main.get_command(app)
     assert isinstance(group, click.Group)

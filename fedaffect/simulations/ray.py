@@ -21,11 +21,12 @@ from fedaffect.simulations.worker_grid import WorkerDiedError, WorkerFailedError
 class _Worker:
     """One node: a process that keeps its model and data, and answers messages."""
 
-    def __init__(self, run_key: str, side: ClientSide) -> None:
+    def __init__(self) -> None:
+        """Import what answering takes, while the driver prepares the data."""
+        import fedaffect.clients.app  # noqa: F401
         from fedaffect.simulations.flower_internals import adopt_task_identity
 
         adopt_task_identity()
-        self.host(run_key, side)
 
     def host(self, run_key: str, side: ClientSide) -> None:
         from fedaffect.clients.site import Site, host
@@ -90,18 +91,18 @@ class RayGrid(WorkerGrid):
             max_restarts=0,
         )(_Worker)
         self._side: Any = None
-        self._actors: dict[int, Any] = {}
+        self._actors = {node: self._worker_class.remote() for node in self.node_ids}
 
     def place(self, side: ClientSide) -> None:
         """Put the clients' data into the object store once; workers that live take them over."""
         import ray
 
         self._side = ray.put(side)
-        taken = {n: a.host.remote(self.run_key, self._side) for n, a in self._actors.items()}
-        for node in self.node_ids:
+        taken = {node: self._host(node) for node in self.node_ids}
+        for node, hosted in taken.items():
             try:
-                ray.get(taken[node])
-            except (KeyError, ray.exceptions.RayError):  # not started yet, or dead
+                ray.get(hosted)
+            except ray.exceptions.RayError:
                 self._restart(node)
 
     def worker_pids(self) -> list[int]:
@@ -122,9 +123,13 @@ class RayGrid(WorkerGrid):
     def _restart(self, node: int) -> None:
         import ray
 
-        if node in self._actors:
-            ray.kill(self._actors[node])
-        self._actors[node] = self._worker_class.remote(self.run_key, self._side)
+        ray.kill(self._actors[node])
+        self._actors[node] = self._worker_class.remote()
+        self._host(node)
+
+    def _host(self, node: int) -> Any:
+        """Give a worker its clients, which it has before it answers what is sent later."""
+        return self._actors[node].host.remote(self.run_key, self._side)
 
     def _share(self, model: Any) -> Any:
         import ray

@@ -86,6 +86,7 @@ def test_the_first_page_names_every_command_and_cuts_no_sentence() -> None:
         "list",
         "data",
         "dp",
+        "certs",
     ]
     assert all(text.endswith(".") and not text.endswith("...") for _, text in listed)
 

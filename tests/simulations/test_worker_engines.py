@@ -25,6 +25,7 @@ from fedaffect.server.training import Training
 from fedaffect.simulations.local import LocalGrid
 from fedaffect.simulations.processes import ProcessGrid
 from fedaffect.simulations.ray import RayGrid
+from fedaffect.simulations.ray_session import RaySession
 from fedaffect.simulations.worker_grid import WorkerGrid
 
 pytestmark = [  # Ray leaves pipes and its own processes to the garbage collector
@@ -38,8 +39,8 @@ def ray_session() -> Iterator[None]:
     """One Ray of three CPUs for all tests; the grids of the tests only borrow it."""
     for library in (ray.cloudpickle, cloudpickle):
         library.register_pickle_by_value(faulty_clients)
-    owner = RayGrid("owner", 3)
-    folder = owner.session.folder
+    owner = RaySession(3)
+    folder = owner.folder
     assert folder is not None and Path(folder).is_dir()
     assert Path(folder).stat().st_mode & 0o077 == 0  # nobody else reads what Ray spills
     yield

@@ -1,0 +1,1 @@
+"""Federated learning between machines that trust neither the network nor, fully, the server."""
