@@ -20,6 +20,7 @@ RESULTS = HERE / "results"
 BEGIN, END = "<!-- figures: written by report.py -->", "<!-- end of figures -->"
 TABLES = {
     "people": "Twenty people",
+    "workers": "Two workers against one",
     "small": "A hundred clients",
     "thousand": "A thousand small clients",
     "ten_thousand": "Ten thousand clients",

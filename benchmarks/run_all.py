@@ -26,7 +26,7 @@ from machine import machine
 from reference_work import Measurement, measurements_of, run
 
 HERE = Path(__file__).resolve().parent
-TABLES = ("people", "small", "thousand", "ten_thousand", "ragged", "window_privacy")
+TABLES = ("people", "workers", "small", "thousand", "ten_thousand", "ragged", "window_privacy")
 SWEEPS = ("clients", "samples", "parameters")
 PARTS = ("start_up", *TABLES, *(f"sweep_{name}" for name in SWEEPS))
 FAILURES = (RuntimeError, ValueError, OSError, subprocess.SubprocessError)
