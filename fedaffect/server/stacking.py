@@ -10,9 +10,9 @@ that the numbers of a run do not depend on them.
 
 Rounding of a client's update depends on the sizes of those in its stack, which are public, and on
 nobody's values. Where a promise counts on secret sampling, nobody's part in a round may show in
-another's update: there are no stacks. Noised steps draw their windows in secret, too, and have little
-to share: of 24 ms that one with 8 windows takes (44 with 32), 11 (12) are keyed noise and 7 (21) norms
-and clipping in float64, each of one client; a stack would shorten the other 6 (10) by half.
+another's update: there are no stacks. Noised steps draw their windows in secret, too, and have
+little to share: of 24 ms that one with 8 windows takes (44 with 32), 11 (12) are keyed noise and 7
+(21) norms and clipping in float64, each of one client; a stack would halve the other 6 (10).
 """
 
 from __future__ import annotations
