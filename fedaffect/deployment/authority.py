@@ -22,7 +22,9 @@ from fedaffect.deployment.private_keys import read_private, written_key
 from fedaffect.errors import NetworkError, StorageError, UsageError
 
 CA_CERTIFICATE, CA_KEY = "ca.crt", "ca.key"
-SERVER_CERTIFICATE, SERVER_KEY = "server.crt", "server.key"
+SERVER_CERTIFICATE, SERVER_KEY = "server.crt", "server.key"  # what nodes see
+LINK_CERTIFICATE, LINK_KEY = "superlink.crt", "superlink.key"  # behind it, on the same machine
+THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 SKEW = timedelta(minutes=10)  # by which the clocks of machines may differ
 WARN = timedelta(days=30)  # before the end
 DNS_NAME = re.compile(r"(?=.{1,253}$)(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]+", re.A)
@@ -99,28 +101,40 @@ class Authority:
         return cls(folder, key, certificate)
 
     def issue_server(self, hosts: tuple[str, ...], days: int) -> x509.Certificate:
-        """Make a new key and certificate of the server; those that were there are replaced.
+        """Make new keys and certificates of the server; those that were there are replaced.
+
+        One is for the ``hosts`` by which nodes reach it, the other for the SuperLink, which only
+        programs on the same machine reach.
 
         Args:
             hosts: Addresses and names by which clients reach it.
-            days: Days until it ends; not after the authority does.
+            days: Days until they end; not after the authority does.
+
+        Returns:
+            The certificate that nodes see.
 
         Raises:
             UsageError: E250 none, or what is neither an address nor a host name.
             NetworkError: E502 the authority has ended.
-            StorageError: E803 it cannot be written.
+            StorageError: E803 they cannot be written.
         """
-        names = [_general_name(host) for host in hosts]
-        if not names:
+        if not hosts:
             raise UsageError("E250", "a server without a host", do="give its address or name")
-        ends = min(datetime.now(UTC) + timedelta(days=days), self.certificate.not_valid_after_utc)
+        names = [_general_name(host) for host in hosts]
         refuse_expired(self.certificate, self.folder / CA_CERTIFICATE)
+        inside = [_general_name(host) for host in THIS_MACHINE]
+        self._issue("superlink", inside, days, LINK_CERTIFICATE, LINK_KEY)
+        return self._issue(hosts[0][:64], names, days, SERVER_CERTIFICATE, SERVER_KEY)
+
+    def _issue(
+        self, called: str, names: list[x509.GeneralName], days: int, file: str, key_file: str
+    ) -> x509.Certificate:
+        ends = min(datetime.now(UTC) + timedelta(days=days), self.certificate.not_valid_after_utc)
         key = ec.generate_private_key(ec.SECP384R1())
-        named = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0][:64])])
-        issuer = self.certificate
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, called)])
         by = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
         draft = (
-            _draft(named, issuer.subject, key.public_key(), ends)
+            _draft(subject, self.certificate.subject, key.public_key(), ends)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs_certificates=False), critical=True)
@@ -128,8 +142,8 @@ class Authority:
             .add_extension(by, critical=False)
         )
         certificate = draft.sign(self.key, hashes.SHA384())
-        write_bytes_atomic(self.folder / SERVER_KEY, written_key(key))
-        write_bytes_atomic(self.folder / SERVER_CERTIFICATE, certificate.public_bytes(Encoding.PEM))
+        write_bytes_atomic(self.folder / key_file, written_key(key))
+        write_bytes_atomic(self.folder / file, certificate.public_bytes(Encoding.PEM))
         return certificate
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import shutil
 import socket
+import sys
 import tempfile
 from urllib.parse import urlsplit
 
@@ -35,6 +37,8 @@ class RaySession:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         os.environ.setdefault("RAY_DEDUP_LOGS", "0")
+        if address is None:
+            _require_token()
         logging.getLogger("ray._private.worker").setLevel(logging.ERROR)
         import ray
 
@@ -73,6 +77,18 @@ class RaySession:
             ray.shutdown()
         if self.folder:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _require_token() -> None:
+    """Let a Ray that is started here answer only who knows a secret of this process.
+
+    Its ports are open to the network, and whoever reaches one could run code. Its processes
+    inherit the secret; it is in no file and no command line. Ray reads the mode when it is
+    imported: whoever did that before decides for himself.
+    """
+    if "RAY_AUTH_MODE" not in os.environ and "ray" not in sys.modules:
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 
 def _knock(address: str) -> None:
